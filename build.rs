@@ -1,0 +1,106 @@
+//! What cargo alone cannot do: the wire's code, the libraries of C++ as static ones, and espeak-ng's data.
+
+use std::{
+    env,
+    error::Error,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const PROTOS: &[&str] = &[
+    "proto/example/speech_recognition.proto",
+    "proto/macaw/stt_worker.proto",
+    "proto/macaw/tts_worker.proto",
+    "proto/speechctl/v1/speech.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=proto");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    compile_protos(&out)?;
+    link_cpp_statically(&out)?;
+    pack_espeak_data(&out)
+}
+
+/// Compiles the contracts with protox, so that no `protoc` is needed, and keeps their descriptors for reflection.
+fn compile_protos(out: &Path) -> Result<(), Box<dyn Error>> {
+    let descriptors = protox::compile(PROTOS, ["proto"])?;
+    fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))?;
+    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    Ok(())
+}
+
+/// Puts static twins of the C++ libraries before the shared ones, by a folder of links that is searched first.
+/// The binary then needs nothing but libc and libm.
+fn link_cpp_statically(out: &Path) -> Result<(), Box<dyn Error>> {
+    if env::var("CARGO_CFG_TARGET_OS")? != "linux" {
+        return Ok(());
+    }
+    let folder = out.join("static-libraries");
+    fs::create_dir_all(&folder)?;
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    for (wanted, real) in [("libstdc++.a", "libstdc++.a"), ("libgcc_s.a", "libgcc_eh.a")] {
+        let answer = Command::new(&compiler).arg(format!("-print-file-name={real}")).output()?.stdout;
+        let path = String::from_utf8(answer)?;
+        let path = Path::new(path.trim());
+        if !path.is_absolute() {
+            return Err(format!("{compiler} does not know where {real} is; install g++").into());
+        }
+        let link = folder.join(wanted);
+        if link.symlink_metadata().is_ok() {
+            fs::remove_file(&link)?;
+        }
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(path, link)?;
+    }
+    println!("cargo:rustc-link-search=native={}", folder.display());
+    Ok(())
+}
+
+/// Packs the data that espeak-ng's own build has made into one archive, which goes into the binary.
+fn pack_espeak_data(out: &Path) -> Result<(), Box<dyn Error>> {
+    let data = espeak_data(out).ok_or("espeak-ng's data is not where espeak-rs-sys used to put it")?;
+    let packed = fs::File::create(out.join("espeak-ng-data.tar.zst"))?;
+    // The highest levels gain nothing on files of this size and take a minute.
+    let mut archive = tar::Builder::new(zstd::Encoder::new(packed, 19)?);
+    archive.mode(tar::HeaderMode::Deterministic);
+    for path in sorted_files(&data)? {
+        archive.append_path_with_name(&path, path.strip_prefix(&data)?)?;
+    }
+    archive.into_inner()?.finish()?;
+    Ok(())
+}
+
+/// `share/espeak-ng-data` in the output folder of espeak-rs-sys. The crate announces it nowhere, so we look among our
+/// neighbours: `target/<profile>/build`, and the same of the host when `--target` is given.
+fn espeak_data(out: &Path) -> Option<PathBuf> {
+    let profile = env::var("PROFILE").ok()?;
+    let ours = out.ancestors().nth(2).map(Path::to_owned);
+    let of_host = out.ancestors().nth(5).map(|target| target.join(profile).join("build"));
+    [ours, of_host]
+        .into_iter()
+        .flatten()
+        .filter_map(|builds| fs::read_dir(builds).ok())
+        .flat_map(|builds| builds.flatten())
+        .filter(|build| build.file_name().to_string_lossy().starts_with("espeak-rs-sys-"))
+        .map(|build| build.path().join("out/share/espeak-ng-data"))
+        .filter(|data| data.join("phontab").exists() && data.join("en_dict").exists())
+        .max_by_key(|data| fs::metadata(data.join("phontab")).and_then(|file| file.modified()).ok())
+}
+
+/// Every file under `folder`, in an order that does not depend on the disk, so that two builds are the same.
+fn sorted_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            files.extend(sorted_files(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,94 @@
+//! Where encoded audio comes from, and what went wrong with it there.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
+
+use crate::error::{Error, Kind};
+
+/// Where encoded audio comes from.
+pub(crate) enum Source {
+    /// A file, or anything else that was opened as one: what cannot seek is read as a pipe.
+    File(File),
+    /// A whole file in memory.
+    Bytes(Vec<u8>),
+    /// Something that can only be read forward.
+    Pipe(Box<dyn Read + Send + Sync>),
+}
+
+impl Source {
+    /// Opens the source for reading; errors of reads are kept in `failure`.
+    pub(super) fn into_stream(self, failure: Failure) -> MediaSourceStream<'static> {
+        let inner: Box<dyn MediaSource> = match self {
+            Self::File(file) => Box::new(file),
+            Self::Bytes(bytes) => Box::new(Cursor::new(bytes)),
+            Self::Pipe(pipe) => Box::new(ReadOnlySource::new(pipe)),
+        };
+        MediaSourceStream::new(Box::new(Watched { inner, failure }), Default::default())
+    }
+}
+
+/// The first error of the input itself. Readers of formats turn such errors into "end of stream" or "unsupported",
+/// so it is kept beside them.
+#[derive(Clone, Default)]
+pub(super) struct Failure(Arc<Mutex<Option<io::Error>>>);
+
+impl Failure {
+    fn note(&self, error: io::Error) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// Hands the error over, once.
+    pub(super) fn take(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What went wrong first: the input, or else what a reader made of it.
+    pub(super) fn instead_of(&self, error: Error, name: &str) -> Error {
+        self.take().map_or(error, |failure| unreadable(name, failure))
+    }
+}
+
+/// An input whose errors are noted.
+struct Watched {
+    inner: Box<dyn MediaSource>,
+    failure: Failure,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.inner.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let kind = error.kind();
+                    self.failure.note(error);
+                    return Err(kind.into());
+                }
+                Ok(count) => return Ok(count),
+            }
+        }
+    }
+}
+
+impl Seek for Watched {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+impl MediaSource for Watched {
+    fn is_seekable(&self) -> bool {
+        self.inner.is_seekable()
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        self.inner.byte_len()
+    }
+}
+
+pub(super) fn unreadable(name: &str, error: io::Error) -> Error {
+    Error::new(Kind::Io, format!("`{name}` cannot be read")).because(error)
+}

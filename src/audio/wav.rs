@@ -1,0 +1,172 @@
+//! Writes WAV: mono, 16 bit, to memory, to a pipe or to a file.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use crate::audio::i16_to_bytes;
+use crate::error::{Error, Kind, Result};
+
+/// The bytes of a header before the samples.
+pub(crate) const HEADER_BYTES: usize = 44;
+
+/// The bytes of the header that its first length counts: all but the eight in front of it.
+const COUNTED_HEADER_BYTES: u32 = 36;
+
+/// The most data that a WAV file can announce, in bytes: whole samples, and its lengths have 32 bits.
+const MAX_DATA_BYTES: u32 = (u32::MAX - COUNTED_HEADER_BYTES) & !1;
+
+/// The data length of a stream whose end is not known yet.
+const STREAMED_DATA_BYTES: u32 = 0x7fff_f000;
+
+/// Builds the header of a mono 16-bit file at `rate` Hz with `data_bytes` bytes of samples.
+///
+/// None is for a stream whose length is not known when the header must leave. It then announces 0x7FFFF000 bytes, as
+/// sox does in the same place: sox takes this very number for "unknown", Python's `wave`, ffmpeg and players read to
+/// the end of what is there, and hound, which refuses a length that is not whole samples (so 0xFFFFFFFF would not
+/// do), takes it too. A zero would be read as an empty file.
+pub(crate) fn header(rate: u32, data_bytes: Option<u32>) -> [u8; HEADER_BYTES] {
+    let data_bytes = data_bytes.unwrap_or(STREAMED_DATA_BYTES);
+    let mut header = [0; HEADER_BYTES];
+    header[0..4].copy_from_slice(b"RIFF");
+    header[4..8].copy_from_slice(&data_bytes.saturating_add(COUNTED_HEADER_BYTES).to_le_bytes());
+    header[8..16].copy_from_slice(b"WAVEfmt ");
+    header[16..20].copy_from_slice(&16_u32.to_le_bytes());
+    // PCM, one channel.
+    header[20..22].copy_from_slice(&1_u16.to_le_bytes());
+    header[22..24].copy_from_slice(&1_u16.to_le_bytes());
+    header[24..28].copy_from_slice(&rate.to_le_bytes());
+    // Bytes a second, bytes a frame, bits a sample.
+    header[28..32].copy_from_slice(&rate.saturating_mul(2).to_le_bytes());
+    header[32..34].copy_from_slice(&2_u16.to_le_bytes());
+    header[34..36].copy_from_slice(&16_u16.to_le_bytes());
+    header[36..40].copy_from_slice(b"data");
+    header[40..44].copy_from_slice(&data_bytes.to_le_bytes());
+    header
+}
+
+/// Builds a complete file in memory. More than 4 GiB of samples get the header of a stream.
+pub(crate) fn from_samples(rate: u32, samples: &[i16]) -> Vec<u8> {
+    let data_bytes = u32::try_from(samples.len() * 2).ok().filter(|&bytes| bytes <= MAX_DATA_BYTES);
+    let mut file = header(rate, data_bytes).to_vec();
+    file.extend(i16_to_bytes(samples));
+    file
+}
+
+/// A WAV file on disk that is being written. Its lengths are right once [`WavFile::finish`] has returned.
+pub(crate) struct WavFile {
+    name: String,
+    writer: hound::WavWriter<BufWriter<File>>,
+    /// Bytes of samples so far.
+    written: u32,
+}
+
+impl WavFile {
+    /// Creates the file, or empties the one that is there, for mono audio at `rate` Hz.
+    pub(crate) fn create(path: &Path, rate: u32) -> Result<Self> {
+        let name = path.display().to_string();
+        let file = File::create(path).map_err(|error| {
+            Error::new(Kind::Io, format!("`{name}` cannot be created; check the folder and its rights")).because(error)
+        })?;
+        Self::over(file, &name, rate)
+    }
+
+    /// Writes to a file that is open already; it must be seekable. `name` is what messages call it.
+    pub(crate) fn over(file: File, name: &str, rate: u32) -> Result<Self> {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: rate,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let writer = hound::WavWriter::new(BufWriter::new(file), spec).map_err(|error| unwritten(name, error))?;
+        Ok(Self { name: name.to_owned(), writer, written: 0 })
+    }
+
+    /// Appends samples.
+    pub(crate) fn write(&mut self, samples: &[i16]) -> Result<()> {
+        let written = u32::try_from(samples.len() * 2).ok().and_then(|bytes| self.written.checked_add(bytes));
+        let Some(written) = written.filter(|&bytes| bytes <= MAX_DATA_BYTES) else {
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!(
+                    "`{}` would pass 4 GiB, the most that a WAV file can hold; split it or write raw samples",
+                    self.name
+                ),
+            ));
+        };
+        for &sample in samples {
+            self.writer.write_sample(sample).map_err(|error| unwritten(&self.name, error))?;
+        }
+        self.written = written;
+        Ok(())
+    }
+
+    /// Puts the lengths into the header and hands all to the system.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.writer.finalize().map_err(|error| unwritten(&self.name, error))
+    }
+}
+
+fn unwritten(name: &str, error: hound::Error) -> Error {
+    Error::new(Kind::Io, format!("`{name}` cannot be written; check the space that is left")).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn a_complete_file_reads_back() {
+        let samples = [0, 1, -1, i16::MAX, i16::MIN];
+        let file = from_samples(22_050, &samples);
+        assert_eq!(file.len(), 54);
+        let mut reader = hound::WavReader::new(Cursor::new(&file)).unwrap();
+        assert_eq!(reader.spec().sample_rate, 22_050);
+        assert_eq!(reader.spec().channels, 1);
+        assert_eq!(reader.samples::<i16>().map(Result::unwrap).collect::<Vec<_>>(), samples);
+        assert_eq!(from_samples(8_000, &[]).len(), HEADER_BYTES);
+    }
+
+    #[test]
+    fn a_streamed_header_reads_to_the_end() {
+        let mut file = header(16_000, None).to_vec();
+        file.extend(i16_to_bytes(&[5, 6, 7]));
+        let mut reader = hound::WavReader::new(Cursor::new(&file)).unwrap();
+        let samples: Vec<_> = reader.samples::<i16>().map_while(Result::ok).collect();
+        assert_eq!(samples, [5, 6, 7]);
+    }
+
+    #[test]
+    fn a_file_equals_what_memory_would_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.wav");
+        let mut file = WavFile::create(&path, 16_000).unwrap();
+        file.write(&[1, 2, 3]).unwrap();
+        file.write(&[]).unwrap();
+        file.write(&[-4]).unwrap();
+        file.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), from_samples(16_000, &[1, 2, 3, -4]));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_created_is_named() {
+        let error = WavFile::create(Path::new("/nowhere/out.wav"), 16_000).err().unwrap();
+        assert_eq!(error.kind(), Kind::Io);
+        assert!(error.to_string().contains("`/nowhere/out.wav` cannot be created"));
+    }
+
+    #[test]
+    fn four_gibibytes_are_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = WavFile::create(&folder.path().join("long.wav"), 16_000).unwrap();
+        file.written = MAX_DATA_BYTES - 4;
+        file.write(&[1, 2]).unwrap();
+        let error = file.write(&[3]).err().unwrap();
+        assert_eq!(error.kind(), Kind::Unsupported);
+        assert!(error.to_string().contains("4 GiB"));
+        assert!(error.to_string().contains("long.wav"));
+    }
+}

@@ -1,0 +1,256 @@
+//! What the user types, and how the process ends. Flags live beside the verb that they steer; here they are put
+//! together, and so are client and server, which do not know each other.
+
+mod exit;
+mod private;
+mod serve;
+
+use crate::{
+    client::{self, Context, output},
+    config,
+    error::{Error, Kind, Result},
+    proto::status,
+    telemetry::{self, Verbosity},
+    worker,
+};
+use clap::{Parser, Subcommand, error::ErrorKind};
+use exit::Exit;
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
+use tokio::runtime::{Builder, Runtime};
+
+/// What exit codes mean, at the end of every long help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 done   1 internal error   2 wrong command   3 wrong input, no such file, voice or model
+  4 no model installed   5 server away, busy or too slow   6 device or disk   7 credentials   130 interrupted";
+
+/// Speech on the command line: text to speech, speech to text, and the gRPC service behind both
+#[derive(Debug, Parser)]
+#[command(name = "speechctl", version, after_help = EXIT_CODES, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Flags that every verb takes.
+#[derive(Clone, Debug, clap::Args)]
+struct Global {
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    quiet: bool,
+
+    /// Tell more on stderr; twice tells all
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Speak a text into an audio file
+    Tts(client::tts::Args),
+    /// Write down what is said in an audio file
+    Stt(client::stt::Args),
+    /// List the voices
+    Voices(client::voices::Args),
+    /// Run the gRPC service
+    Serve(serve::Args),
+    /// Run one engine; started by `speechctl serve`
+    #[command(hide = true)]
+    Worker(worker::Args),
+}
+
+/// Runs the program.
+pub(crate) fn run(args: impl Iterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match dispatch(cli) {
+        Ok(()) => Exit::Ok,
+        Err(error) if output::is_closed_pipe(&error) => Exit::Ok,
+        Err(error) => {
+            say(&format!("speechctl: {error}"));
+            error.kind().into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<()> {
+    let Global { quiet, verbose } = cli.global;
+    match cli.command {
+        Command::Tts(args) => {
+            let (context, io) = (context(&args.connect, quiet, verbose)?, (quiet, verbose));
+            client_verb(io, context, "cannot speak", |context| client::tts::run(args, context))
+        }
+        Command::Stt(args) => {
+            let (context, io) = (context(&args.connect, quiet, verbose)?, (quiet, verbose));
+            client_verb(io, context, "cannot transcribe", |context| client::stt::run(args, context))
+        }
+        Command::Voices(args) => {
+            let (context, io) = (context(&args.connect, quiet, verbose)?, (quiet, verbose));
+            client_verb(io, context, "cannot list voices", |context| client::voices::run(args, context))
+        }
+        Command::Serve(args) => {
+            telemetry::start(Some(match (quiet, verbose) {
+                (true, _) => Verbosity::Quiet,
+                (_, 0) => Verbosity::Normal,
+                (_, 1) => Verbosity::Verbose,
+                _ => Verbosity::Trace,
+            }));
+            end(&runtime()?, serve::run(args)).map_err(|error| error.context("cannot serve"))
+        }
+        Command::Worker(args) => {
+            telemetry::start(Some(Verbosity::Quiet));
+            let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
+            runtime.block_on(worker::run(args, config::cache_folder(config::env)))
+        }
+    }
+}
+
+/// What a client's verb needs of its surroundings.
+fn context(connect: &client::ConnectArgs, quiet: bool, verbose: u8) -> Result<Context> {
+    Context::try_new(connect, output::Output::new(quiet, verbose), private::spawner())
+}
+
+/// Runs a verb of the client, until it is done or Ctrl-C.
+fn client_verb<F>(
+    (quiet, verbose): (bool, u8),
+    context: Context,
+    doing: &'static str,
+    verb: impl FnOnce(Context) -> F,
+) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    telemetry::start(match (quiet, verbose) {
+        (true, _) | (_, 0) => None,
+        (_, 1) => Some(Verbosity::Normal),
+        (_, 2) => Some(Verbosity::Verbose),
+        _ => Some(Verbosity::Trace),
+    });
+    let runtime = runtime()?;
+    let result = end(&runtime, async {
+        tokio::select! {
+            result = verb(context) => result,
+            interrupt = interrupted() => Err(interrupt),
+        }
+    });
+    // Threads that read or decode are not waited for: the process ends with its main thread.
+    runtime.shutdown_background();
+    result.map_err(|error| match error.kind() {
+        Kind::Cancelled => error,
+        _ => {
+            if verbose > 0 {
+                tell_details(&error);
+            }
+            error.context(doing)
+        }
+    })
+}
+
+fn end<T>(runtime: &Runtime, work: impl Future<Output = T>) -> T {
+    runtime.block_on(work)
+}
+
+fn runtime() -> Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build().map_err(no_runtime)
+}
+
+fn no_runtime(cause: io::Error) -> Error {
+    Error::new(Kind::Internal, "the system gives no threads").because(cause)
+}
+
+/// Waits for Ctrl-C, or for the polite signal to end.
+async fn interrupted() -> Error {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => drop(signals.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+    Error::new(Kind::Cancelled, "interrupted")
+}
+
+/// What a program would read from the status: for whoever asked to know more.
+fn tell_details(error: &Error) {
+    say(&format!("speechctl: kind {}", status::reason(error.kind())));
+    for line in &error.details().last_words {
+        say(&format!("speechctl: the engine said: {line}"));
+    }
+}
+
+/// clap's own pages for help and version; one line for everything else.
+fn usage(error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A closed pipe is success.
+            error.print().unwrap_or_default();
+            Exit::Ok
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            error.print().unwrap_or_default();
+            Exit::Usage
+        }
+        _ => {
+            say(&format!("speechctl: {}; see `speechctl --help`", one_line(&error.to_string())));
+            Exit::Usage
+        }
+    }
+}
+
+/// The sentence of clap's message, with its hint, without its usage block.
+fn one_line(message: &str) -> String {
+    let sentence = message.split("\n\nUsage:").next().unwrap_or(message);
+    let sentence = sentence.split("\n\nFor more information").next().unwrap_or(sentence);
+    let words: Vec<&str> = sentence.split_whitespace().collect();
+    let line = words.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).replace(" tip: ", "; ")
+}
+
+/// Says something on stderr. Where that is closed nobody can be told.
+fn say(line: &str) {
+    let mut stderr = io::stderr().lock();
+    // A line that was being rewritten in place is left behind.
+    let clear = if stderr.is_terminal() { "\r\u{1b}[2K" } else { "" };
+    writeln!(stderr, "{clear}{line}").unwrap_or_default();
+}
+
+/// How long a server of our own may take to end with its call.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_errors_are_one_line() {
+        let error = Cli::try_parse_from(["speechctl", "tts", "--speeed", "2", "x"]).expect_err("a typo");
+        let line = one_line(&error.to_string());
+        assert!(!line.contains('\n') && line.starts_with("unexpected argument '--speeed' found"), "{line}");
+    }
+
+    #[test]
+    fn every_kind_has_an_exit_of_its_own_meaning() {
+        for kind in Kind::ALL {
+            assert_ne!(Exit::from(kind), Exit::Ok);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! A server for one call: in this very process, on a Unix socket in a folder that nobody else may enter.
+
+use super::FAREWELL;
+use crate::{
+    client::{PrivateServer, Spawner},
+    config,
+    error::{Error, Kind, Result},
+    server::{Bound, Settings},
+    shutdown,
+};
+use std::time::Duration;
+
+/// What starts such a server, for a client that finds none.
+pub(super) fn spawner() -> Spawner {
+    Box::new(|| Box::pin(start()))
+}
+
+async fn start() -> Result<PrivateServer> {
+    // 0700, as tempfile makes them.
+    let folder = tempfile::Builder::new().prefix("speechctl-").tempdir().map_err(|cause| {
+        let folder = std::env::temp_dir();
+        let message = format!("cannot make a folder in `{}` for a server's socket; set TMPDIR", folder.display());
+        Error::new(Kind::Io, message).because(cause)
+    })?;
+    let address = format!("unix:{}", folder.path().join("socket").display());
+    let settings = Settings {
+        listen: vec![address.clone()],
+        insecure: false,
+        model: None,
+        voice: super::serve::DEFAULT_VOICE.to_owned(),
+        program: config::own_program()?,
+        cache: config::cache_folder(config::env),
+        threads: 0,
+        drain: Duration::from_millis(500),
+        load_timeout: super::serve::LOAD_TIMEOUT,
+        hang_timeout: super::serve::HANG_TIMEOUT,
+    };
+    let bound = Bound::bind(settings).await?;
+    let (notice, listener) = shutdown::channel();
+    let server = tokio::spawn(bound.serve(listener));
+    let stop = async move {
+        notice.escalate();
+        if tokio::time::timeout(FAREWELL, server).await.is_err() {
+            tracing::warn!("The private server did not end in time.");
+        }
+        drop(folder);
+    };
+    Ok(PrivateServer { address, stop: Box::pin(stop) })
+}

@@ -1,0 +1,259 @@
+//! What runs in the user's shell: finds a server, or has one started, calls it, and shows what comes back.
+
+pub(crate) mod output;
+pub(crate) mod stt;
+pub(crate) mod tts;
+pub(crate) mod voices;
+
+use crate::{
+    config::DEFAULT_ADDRESS,
+    error::{Error, Kind, Result},
+    proto::v1::{self, speech_recognition_client::SpeechRecognitionClient},
+};
+use hyper_util::rt::TokioIo;
+use output::Output;
+use std::{
+    pin::Pin,
+    time::Duration,
+};
+use tokio::{
+    net::UnixStream,
+    time::{Instant, timeout, timeout_at},
+};
+use tonic::{
+    Request, Status,
+    transport::{Channel, Endpoint},
+};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+/// How long a server on the default address may take to say that it is there.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How long a server that was named may take to take a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Flags of every verb that talks to a server.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ConnectArgs {
+    /// Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]
+    #[arg(long, value_name = "ADDRESS", env = "SPEECHCTL_SERVER", help_heading = "Server")]
+    server: Option<String>,
+
+    /// Do not start a private server where none is running
+    #[arg(long, help_heading = "Server")]
+    no_spawn: bool,
+
+    /// Give up after this time
+    #[arg(long, value_name = "SECONDS", value_parser = output::seconds, help_heading = "Server")]
+    timeout: Option<Duration>,
+
+    /// Print one JSON document
+    #[arg(long, help_heading = "Global options")]
+    pub(crate) json: bool,
+}
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Starts a private server.
+pub(crate) type Spawner = Box<dyn FnOnce() -> BoxFuture<Result<PrivateServer>>>;
+
+/// A server that was started for one call.
+pub(crate) struct PrivateServer {
+    /// Where it listens.
+    pub(crate) address: String,
+    /// Ends it.
+    pub(crate) stop: BoxFuture<()>,
+}
+
+/// What a verb needs of its surroundings.
+pub(crate) struct Context {
+    server: Option<String>,
+    no_spawn: bool,
+    deadline: Option<Instant>,
+    /// Where results and talk go.
+    pub(crate) output: Output,
+    spawn: Spawner,
+}
+
+/// A connection to a server.
+pub(crate) struct Connection {
+    channel: Channel,
+    deadline: Option<Instant>,
+    private: Option<BoxFuture<()>>,
+}
+
+impl Context {
+    /// As the flags want it. The time that is allowed runs from now.
+    ///
+    /// # Errors
+    /// `Config` for an address that cannot be.
+    pub(crate) fn try_new(args: &ConnectArgs, output: Output, spawn: Spawner) -> Result<Self> {
+        if let Some(server) = &args.server {
+            endpoint(server)?;
+        }
+        let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+        Ok(Self { server: args.server.clone(), no_spawn: args.no_spawn, deadline, output, spawn })
+    }
+
+    /// Connects to the server that was named, else to the one on the default address, else to a private one.
+    ///
+    /// # Errors
+    /// `Unavailable` where there is none and none may be started.
+    pub(crate) async fn connect(self) -> Result<Connection> {
+        let deadline = self.deadline;
+        let connected = async {
+            if let Some(server) = &self.server {
+                return Ok((connect(server).await?, None));
+            }
+            if let Some(channel) = look_for(DEFAULT_ADDRESS).await {
+                tracing::info!(address = DEFAULT_ADDRESS, "Found a server.");
+                return Ok((channel, None));
+            }
+            if self.no_spawn {
+                let message = format!("no server answers at {DEFAULT_ADDRESS}; start one with `speechctl serve`");
+                return Err(Error::new(Kind::Unavailable, message));
+            }
+            let PrivateServer { address, stop } = (self.spawn)().await?;
+            tracing::info!(%address, "Started a private server.");
+            Ok((connect(&address).await?, Some(stop)))
+        };
+        let (channel, private) = before(deadline, connected).await?;
+        Ok(Connection { channel, deadline, private })
+    }
+}
+
+impl Connection {
+    /// A client of our own contract.
+    pub(crate) fn speech(&self) -> SpeechRecognitionClient<Channel> {
+        SpeechRecognitionClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
+    }
+
+    /// A request that carries the deadline.
+    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+        request
+    }
+
+    /// Waits for an answer, until the deadline.
+    ///
+    /// # Errors
+    /// What the server says; `Unavailable` where it is gone; `Deadline`.
+    pub(crate) async fn answer<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T> {
+        before(self.deadline, async { call.await.map_err(explain) }).await
+    }
+
+    /// Ends the private server, if there is one.
+    pub(crate) async fn close(self) {
+        drop(self.channel);
+        if let Some(stop) = self.private {
+            stop.await;
+        }
+    }
+}
+
+/// Does something until it is done or the deadline is there.
+async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match deadline {
+        None => work.await,
+        Some(deadline) => timeout_at(deadline, work)
+            .await
+            .unwrap_or_else(|_| Err(Error::new(Kind::Deadline, "it took longer than `--timeout` allows"))),
+    }
+}
+
+/// A status as a user can understand it. What a transport makes of a broken connection is not for reading.
+fn explain(status: Status) -> Error {
+    if crate::proto::status::is_ours(&status) {
+        return status.into();
+    }
+    let error = Error::from(status);
+    match error.kind() {
+        Kind::Unavailable | Kind::Internal | Kind::Cancelled => {
+            let message = "the server went away in the middle of the call; try again";
+            Error::new(Kind::Unavailable, message).because(error.to_string())
+        }
+        Kind::Unsupported => {
+            let message = "the server does not know this call; is it speechctl, and as new as this one?";
+            Error::new(Kind::Unsupported, message).because(error.to_string())
+        }
+        _ => error,
+    }
+}
+
+/// Where a server is.
+enum Place {
+    Tcp(Endpoint),
+    Unix(String),
+}
+
+fn endpoint(address: &str) -> Result<Place> {
+    if let Some(path) = address.strip_prefix("unix:") {
+        return Ok(Place::Unix(path.to_owned()));
+    }
+    let wrong = |why: &str| Error::new(Kind::Config, format!("server `{address}`: {why}"));
+    if address.starts_with("https:") {
+        return Err(wrong("encrypted connections are not supported yet; give HOST:PORT or unix:PATH"));
+    }
+    let authority = address.strip_prefix("http://").unwrap_or(address);
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if !has_port {
+        return Err(wrong("it is not an address; give HOST:PORT or unix:PATH"));
+    }
+    let endpoint = Endpoint::from_shared(format!("http://{authority}"));
+    let endpoint = endpoint.map_err(|cause| wrong("it is not an address; give HOST:PORT or unix:PATH").because(cause))?;
+    Ok(Place::Tcp(endpoint.tcp_nodelay(true).connect_timeout(CONNECT)))
+}
+
+async fn connect(address: &str) -> Result<Channel> {
+    let no_answer = |cause: Box<dyn std::error::Error + Send + Sync>| {
+        let message = format!("no server answers at {address}; start one with `speechctl serve`");
+        Error::new(Kind::Unavailable, message).because(root(cause))
+    };
+    let connecting = async {
+        match endpoint(address)? {
+            Place::Tcp(endpoint) => endpoint.connect().await.map_err(|cause| no_answer(cause.into())),
+            Place::Unix(path) => {
+                let connector = tower::service_fn(move |_| {
+                    let path = path.clone();
+                    async move { UnixStream::connect(path).await.map(TokioIo::new) }
+                });
+                let endpoint = Endpoint::from_static("http://unix");
+                endpoint.connect_with_connector(connector).await.map_err(|cause| no_answer(cause.into()))
+            }
+        }
+    };
+    timeout(CONNECT, connecting).await.unwrap_or_else(|elapsed| Err(no_answer(elapsed.into())))
+}
+
+/// The last cause of an error, which is the one that says something: "Connection refused".
+fn root(error: Box<dyn std::error::Error + Send + Sync>) -> String {
+    let mut cause: &dyn std::error::Error = &*error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// A channel to a server of ours at an address, if one says in time that it serves.
+async fn look_for(address: &str) -> Option<Channel> {
+    let looking = async {
+        let channel = connect(address).await.ok()?;
+        let service = v1::speech_recognition_server::SERVICE_NAME.to_owned();
+        let reply = HealthClient::new(channel.clone()).check(HealthCheckRequest { service }).await.ok()?;
+        (reply.into_inner().status() == ServingStatus::Serving).then_some(channel)
+    };
+    timeout(LOOK, looking).await.ok().flatten()
+}
+
+/// A path as a process that runs elsewhere can find it.
+///
+/// # Errors
+/// `InvalidInput` for an empty one, `Io` where the current folder is gone.
+pub(crate) fn absolute_path(path: &str) -> Result<String> {
+    let absolute = std::path::absolute(path)
+        .map_err(|cause| Error::new(Kind::Io, format!("cannot tell where `{path}` is")).because(cause))?;
+    absolute.into_os_string().into_string().map_err(|_| Error::invalid(format!("the path of `{path}` is not UTF-8")))
+}

@@ -1,0 +1,99 @@
+//! What the user sees: stdout is data, stderr is talk, and a closed pipe is success.
+
+use crate::error::{Error, Kind, Result};
+use std::{
+    fmt,
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
+
+/// How much is told, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    quiet: bool,
+    verbose: u8,
+}
+
+/// Whoever read our standard output has seen enough.
+#[derive(Debug)]
+struct ClosedPipe;
+
+impl fmt::Display for ClosedPipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("standard output is closed")
+    }
+}
+
+impl std::error::Error for ClosedPipe {}
+
+/// Whether an error only says that our output is not wanted any more.
+pub(crate) fn is_closed_pipe(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<ClosedPipe>())
+}
+
+impl Output {
+    /// As the flags want it.
+    pub(crate) fn new(quiet: bool, verbose: u8) -> Self {
+        Self { quiet, verbose }
+    }
+
+    /// Writes a line of results, at once.
+    ///
+    /// # Errors
+    /// `Io`; see [`is_closed_pipe`].
+    pub(crate) fn line(&self, line: &str) -> Result<()> {
+        self.bytes(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes results that are no text, at once.
+    ///
+    /// # Errors
+    /// `Io`; see [`is_closed_pipe`].
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|cause| match cause.kind() {
+            io::ErrorKind::BrokenPipe => Error::new(Kind::Io, "cannot write").because(ClosedPipe),
+            _ => Error::new(Kind::Io, "cannot write to standard output").because(cause),
+        })
+    }
+
+    /// Tells something that is no result, to people who look: only on a terminal, unless more was asked for.
+    pub(crate) fn note(&self, note: &str) {
+        if !self.quiet && (self.verbose > 0 || io::stderr().is_terminal()) {
+            writeln!(io::stderr(), "{note}").unwrap_or_default();
+        }
+    }
+
+    /// Warns of something that a script's owner wants to find in the log.
+    pub(crate) fn warn(&self, warning: &str) {
+        if !self.quiet {
+            writeln!(io::stderr(), "speechctl: warning: {warning}").unwrap_or_default();
+        }
+    }
+}
+
+/// Reads a flag's seconds: "10", "0.5", with or without "s".
+///
+/// # Errors
+/// A sentence for clap.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.trim_end_matches('s').parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    if seconds <= 0.0 {
+        return Err("it must be more than 0".to_owned());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| format!("`{text}` seconds are too many"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_read() {
+        assert_eq!(seconds("10"), Ok(Duration::from_secs(10)));
+        assert_eq!(seconds("0.5s"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "0", "-1", "soon", "1e300", "NaN"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

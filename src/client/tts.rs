@@ -1,0 +1,232 @@
+//! `speechctl tts`: a text, spoken into a file.
+
+mod sink;
+
+use crate::{
+    client::{ConnectArgs, Connection, Context, output::Output},
+    error::{Error, Kind, Result},
+    proto::v1::{self, synthesize_request::Input, synthesize_response::Event},
+};
+use sink::Sink;
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read},
+    path::{Path, PathBuf},
+};
+
+/// Text that one call takes; the server says so too, but not before it has all of it.
+const MAX_TEXT: u64 = 256 * 1024;
+
+const EXAMPLES: &str = "\
+Examples:
+  speechctl tts \"hello\"                                 into output.wav
+  speechctl tts \"guten Tag\" --region de -o tag.wav
+  speechctl tts --voice en-gb+f3 --speed 1.2 --file letter.txt -o letter.wav
+  echo \"set a timer\" | speechctl tts - -o - | aplay";
+
+/// Speak a text into an audio file
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// What to say; `-` reads it from stdin
+    #[arg(value_name = "TEXT", conflicts_with = "file", allow_hyphen_values = false)]
+    text: Option<String>,
+
+    /// Read the text from a file
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Where the audio goes; `-` is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "output.wav")]
+    output: PathBuf,
+
+    /// Voice, with a variant if wanted: en-gb, en-us+f3; `speechctl voices` lists them
+    #[arg(long, value_name = "VOICE", env = "SPEECHCTL_VOICE")]
+    voice: Option<String>,
+
+    /// Voice by region: a locale (en-GB), a language (pt) or a country (mx)
+    #[arg(long, value_name = "REGION", conflicts_with = "voice")]
+    region: Option<String>,
+
+    /// Times the normal speed, 0.25 to 4
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    speed: f32,
+
+    /// Times the normal pitch, 0.5 to 2
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pitch: f32,
+
+    /// Times the normal loudness, 0 to 2
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    volume: f32,
+
+    /// The text is SSML
+    #[arg(long)]
+    ssml: bool,
+
+    /// Rate of the audio, 8000 to 192000 [default: the voice's own]
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(8_000..=192_000))]
+    sample_rate: Option<u32>,
+
+    /// Shape of the audio
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Wav)]
+    format: Format,
+
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// What the audio is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// WAV, 16 bits, mono
+    Wav,
+    /// Bare samples: signed 16 bits little-endian, mono
+    Pcm,
+}
+
+/// What was spoken, for `--json`.
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    output: &'a Path,
+    voice: &'a str,
+    sample_rate: u32,
+    /// Seconds.
+    duration: f64,
+}
+
+/// Speaks.
+///
+/// # Errors
+/// What is wrong with the text, the voice, the file or the server.
+pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
+    let text = text(&args)?;
+    let to_stdout = args.output == Path::new("-");
+    if to_stdout && args.connect.json {
+        return Err(Error::new(Kind::Config, "`--json` and `-o -` both want standard output; give a file"));
+    }
+    if to_stdout && io::stdout().is_terminal() {
+        return Err(Error::new(Kind::Config, "standard output is a terminal, which cannot play audio; give `-o FILE`"));
+    }
+    let output = context.output;
+    // Before anything is started: a file that cannot be written is known at once.
+    let sink = Sink::open(&args.output, args.format, output)?;
+    let connection = context.connect().await?;
+    let spoken = speak(&args, text, &connection, sink).await;
+    connection.close().await;
+    let spoken = spoken?;
+    report(&args, &spoken, output)
+}
+
+/// What was spoken.
+struct Spoken {
+    voice: String,
+    sample_rate: u32,
+    samples: u64,
+}
+
+async fn speak(args: &Args, text: String, connection: &Connection, mut sink: Sink) -> Result<Spoken> {
+    let request = v1::SynthesizeRequest {
+        input: Some(if args.ssml { Input::Ssml(text) } else { Input::Text(text) }),
+        voice: args.voice.clone().unwrap_or_default(),
+        region: args.region.clone().unwrap_or_default(),
+        speed: args.speed,
+        pitch: args.pitch,
+        volume: Some(args.volume),
+        sample_rate_hertz: args.sample_rate.and_then(|rate| i32::try_from(rate).ok()).unwrap_or(0),
+    };
+    let mut client = connection.speech();
+    let mut stream = connection.answer(client.synthesize(connection.request(request))).await?.into_inner();
+    let mut spoken = Spoken { voice: String::new(), sample_rate: 0, samples: 0 };
+    while let Some(message) = connection.answer(stream.message()).await? {
+        match message.event {
+            Some(Event::Format(format)) => {
+                let rate = u32::try_from(format.sample_rate_hertz).ok().filter(|rate| *rate > 0);
+                let rate = rate.ok_or_else(|| Error::new(Kind::Internal, "the server announced an impossible rate"))?;
+                (spoken.voice, spoken.sample_rate) = (format.voice, rate);
+                sink.begin(rate)?;
+            }
+            Some(Event::Audio(audio)) if spoken.sample_rate > 0 => {
+                spoken.samples += audio.len() as u64 / 2;
+                sink.write(&audio)?;
+            }
+            Some(Event::Audio(_)) => return Err(Error::new(Kind::Internal, "the server sent audio before its format")),
+            // From a newer server.
+            None => {}
+        }
+    }
+    sink.finish()?;
+    Ok(spoken)
+}
+
+fn report(args: &Args, spoken: &Spoken, output: Output) -> Result<()> {
+    let duration = spoken.samples as f64 / f64::from(spoken.sample_rate.max(1));
+    if args.connect.json {
+        let (voice, sample_rate) = (spoken.voice.as_str(), spoken.sample_rate);
+        let report = Report { output: &args.output, voice, sample_rate, duration: (duration * 1e3).round() / 1e3 };
+        let json = serde_json::to_string_pretty(&report)
+            .map_err(|cause| Error::new(Kind::Internal, "cannot write JSON").because(cause))?;
+        return output.line(&json);
+    }
+    if args.output != Path::new("-") {
+        output.note(&format!("{}: {duration:.1} s, {}", args.output.display(), spoken.voice));
+    }
+    Ok(())
+}
+
+/// The text, from wherever it comes.
+fn text(args: &Args) -> Result<String> {
+    let text = match (&args.text, &args.file) {
+        (_, Some(path)) if path.as_os_str() == "-" => from_stdin()?,
+        (_, Some(path)) => from_file(path)?,
+        (Some(text), None) if text == "-" => from_stdin()?,
+        (Some(text), None) => text.clone(),
+        (None, None) if io::stdin().is_terminal() => {
+            return Err(Error::new(Kind::Config, "nothing to say: give a text, `-` for stdin, or `--file FILE`"));
+        }
+        (None, None) => from_stdin()?,
+    };
+    if text.trim().is_empty() {
+        return Err(Error::invalid("there is no text to speak"));
+    }
+    if text.len() as u64 > MAX_TEXT {
+        let message = format!("the text is longer than {MAX_TEXT} bytes, some four hours of speech; speak it in parts");
+        return Err(Error::invalid(message));
+    }
+    Ok(text)
+}
+
+fn from_file(path: &Path) -> Result<String> {
+    let name = format!("`{}`", path.display());
+    let cannot = |cause: io::Error| {
+        let kind = if cause.kind() == io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Io };
+        Error::new(kind, format!("cannot read {name}")).because(cause)
+    };
+    if path.is_dir() {
+        return Err(Error::invalid(format!("{name} is a folder; name a file in it")));
+    }
+    read(File::open(path).map_err(cannot)?, &name)
+}
+
+fn from_stdin() -> Result<String> {
+    read(io::stdin().lock(), "standard input")
+}
+
+/// Reads text, but no more than can be spoken: the source may be endless.
+fn read(source: impl Read, name: &str) -> Result<String> {
+    let mut bytes = Vec::new();
+    source
+        .take(MAX_TEXT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|cause| Error::new(Kind::Io, format!("cannot read {name}")).because(cause))?;
+    if bytes.len() as u64 > MAX_TEXT {
+        let message = format!("{name} holds more than {MAX_TEXT} bytes, some four hours of speech; speak it in parts");
+        return Err(Error::invalid(message));
+    }
+    // What Windows puts in front of a text is no part of it.
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").map(<[u8]>::to_vec).unwrap_or(bytes);
+    String::from_utf8(bytes).map_err(|cause| {
+        let at = cause.utf8_error().valid_up_to();
+        Error::invalid(format!("{name} is not UTF-8 text: byte {} is wrong; convert it with iconv", at + 1))
+    })
+}

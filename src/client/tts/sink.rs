@@ -1,0 +1,154 @@
+//! Where spoken audio goes: a file that appears when it is whole, or a stream.
+
+use crate::{
+    audio::{self, wav::WavFile},
+    client::{output::Output, tts::Format},
+    error::{Error, Kind, Result},
+};
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+use tempfile::NamedTempFile;
+
+/// Takes audio.
+pub(super) enum Sink {
+    /// A file, written beside its place and renamed at the end.
+    File(Beside, Format, Option<WavFile>),
+    /// What cannot be replaced by renaming: stdout, a pipe, a device. Flows as it is made.
+    Stream(Stream, Format),
+}
+
+/// A new file beside the place of the one that it will be.
+pub(super) struct Beside {
+    new: NamedTempFile,
+    place: PathBuf,
+}
+
+/// Something that audio flows into.
+pub(super) enum Stream {
+    Stdout(Output),
+    Device(File, PathBuf),
+}
+
+impl Sink {
+    /// Opens it, without touching what is there.
+    ///
+    /// # Errors
+    /// `Io`, or `InvalidInput` for a folder.
+    pub(super) fn open(path: &Path, format: Format, output: Output) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Sink::Stream(Stream::Stdout(output), format));
+        }
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {
+                let message = format!("cannot write `{}`: it is a folder; name a file in it", path.display());
+                Err(Error::invalid(message))
+            }
+            Ok(metadata) if !metadata.is_file() => {
+                let file = fs::OpenOptions::new().write(true).open(path).map_err(|cause| cannot_write(path, cause))?;
+                Ok(Sink::Stream(Stream::Device(file, path.to_owned()), format))
+            }
+            Ok(metadata) => {
+                // Through a link, so that the link stays one.
+                let place = path.canonicalize().map_err(|cause| cannot_write(path, cause))?;
+                if metadata.permissions().readonly() {
+                    return Err(cannot_write(path, io::ErrorKind::PermissionDenied.into()));
+                }
+                Ok(Sink::File(Beside::create(&place, Some(metadata.permissions()))?, format, None))
+            }
+            Err(_) => Ok(Sink::File(Beside::create(path, None)?, format, None)),
+        }
+    }
+
+    /// Begins, at a rate in Hz.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(super) fn begin(&mut self, rate: u32) -> Result<()> {
+        match self {
+            Sink::File(beside, Format::Wav, wav) => {
+                let file = beside.new.as_file().try_clone().map_err(|cause| cannot_write(&beside.place, cause))?;
+                *wav = Some(WavFile::over(file, &beside.place.display().to_string(), rate)?);
+                Ok(())
+            }
+            Sink::Stream(stream, Format::Wav) => stream.write(&audio::wav::header(rate, None)),
+            Sink::File(_, Format::Pcm, _) | Sink::Stream(_, Format::Pcm) => Ok(()),
+        }
+    }
+
+    /// Writes samples: 16 bits little-endian.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(super) fn write(&mut self, samples: &[u8]) -> Result<()> {
+        match self {
+            Sink::File(_, _, Some(wav)) => wav.write(&audio::bytes_to_i16(samples)),
+            Sink::File(beside, _, None) => {
+                beside.new.write_all(samples).map_err(|cause| cannot_write(&beside.place, cause))
+            }
+            Sink::Stream(stream, _) => stream.write(samples),
+        }
+    }
+
+    /// Ends it: a file is whole now, and takes its place.
+    ///
+    /// # Errors
+    /// `Io`; then what was there before is there still.
+    pub(super) fn finish(self) -> Result<()> {
+        match self {
+            Sink::File(beside, _, wav) => {
+                if let Some(wav) = wav {
+                    wav.finish()?;
+                }
+                beside.put_in_place()
+            }
+            Sink::Stream(..) => Ok(()),
+        }
+    }
+}
+
+impl Beside {
+    fn create(place: &Path, permissions: Option<fs::Permissions>) -> Result<Self> {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = match place.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        // As any new file: the umask takes away from this.
+        let permissions = permissions.unwrap_or_else(|| fs::Permissions::from_mode(0o666));
+        let new = tempfile::Builder::new()
+            .prefix(".speechctl-")
+            .permissions(permissions)
+            .tempfile_in(folder)
+            .map_err(|cause| cannot_write(place, cause))?;
+        Ok(Self { new, place: place.to_owned() })
+    }
+
+    fn put_in_place(self) -> Result<()> {
+        let place = self.place;
+        self.new.persist(&place).map(drop).map_err(|cause| cannot_write(&place, cause.error))
+    }
+}
+
+impl Stream {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Stream::Stdout(output) => output.bytes(bytes),
+            Stream::Device(file, path) => file.write_all(bytes).map_err(|cause| cannot_write(path, cause)),
+        }
+    }
+}
+
+fn cannot_write(path: &Path, cause: io::Error) -> Error {
+    // The operating system's words without their number, and without the name of a file that nobody asked for.
+    let why = match cause.kind() {
+        io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        _ => cause.to_string(),
+    };
+    Error::new(Kind::Io, format!("cannot write `{}`: {why}", path.display()))
+}

@@ -1,0 +1,67 @@
+//! Settings that come from the environment: where things are kept.
+//!
+//! The environment is read through a function argument, so that tests never change that of the process.
+
+use crate::error::{Error, Kind, Result};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+/// Where the server listens, and where clients look for one, if nothing else is said.
+pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
+
+/// The folder for what can be made again: `$XDG_CACHE_HOME/speechctl`, else `~/.cache/speechctl`, else below the
+/// folder for temporary files, for machines without a home.
+pub(crate) fn cache_folder(env: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").filter(|home| home.is_dir()).map(|home| home.join(".cache")))
+        .unwrap_or_else(|| absolute("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")))
+        .join("speechctl")
+}
+
+/// Reads the environment of this process.
+pub(crate) fn env(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The program's own file, to start another of it. Falls back to what the kernel said at the start where there is no
+/// /proc.
+///
+/// # Errors
+/// `Io` where neither is known.
+pub(crate) fn own_program() -> Result<PathBuf> {
+    match std::env::current_exe() {
+        Ok(path) => Ok(path),
+        Err(cause) => at_execfn().ok_or_else(|| Error::new(Kind::Io, "cannot find this program's own file").because(cause)),
+    }
+}
+
+/// What the kernel was asked to execute, if that still is a file.
+fn at_execfn() -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = rustix::param::linux_execfn();
+    let path = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
+    path.canonicalize().ok().filter(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env_of(pairs: &'static [(&'static str, &'static str)]) -> impl Fn(&str) -> Option<OsString> {
+        move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+    }
+
+    #[test]
+    fn the_cache_follows_the_environment() {
+        let xdg = env_of(&[("XDG_CACHE_HOME", "/c"), ("HOME", "/")]);
+        assert_eq!(cache_folder(xdg), Path::new("/c/speechctl"));
+        let home = env_of(&[("HOME", "/")]);
+        assert_eq!(cache_folder(home), Path::new("/.cache/speechctl"));
+        let relative = env_of(&[("XDG_CACHE_HOME", "c"), ("HOME", "/nowhere"), ("TMPDIR", "/t")]);
+        assert_eq!(cache_folder(relative), Path::new("/t/speechctl"));
+        assert_eq!(cache_folder(env_of(&[])), Path::new("/tmp/speechctl"));
+    }
+}

@@ -1,0 +1,32 @@
+//! speechctl: speech on the command line, and over gRPC.
+//!
+//! One binary, three processes. The folders are the processes; the files beside them are what the processes share.
+//!
+//! ```text
+//!  user's shell              speechctl serve                  speechctl worker (one per loaded model)
+//! ┌──────────┐  gRPC        ┌───────────────────────┐ gRPC   ┌──────────────────────────┐
+//! │  client  │ ───────────► │  server               │ fd 0   │  worker                  │
+//! │ tts  stt │ ◄─────────── │  api · supervisor     │ ─────► │  engine: whisper espeak …│
+//! └──────────┘              │  no foreign code      │ macaw.*│  may die alone           │
+//!                           └───────────────────────┘        └──────────────────────────┘
+//! ```
+//!
+//! Workers forget, the server calls again, clients show. `cli` reads the command line and puts the three together;
+//! `tests/it/architecture.rs` holds who may import whom.
+
+mod audio;
+mod cli;
+mod client;
+mod config;
+mod error;
+mod models;
+mod proto;
+mod server;
+mod shutdown;
+mod speech;
+mod telemetry;
+mod worker;
+
+fn main() -> std::process::ExitCode {
+    cli::run(std::env::args_os()).into()
+}

@@ -1,0 +1,298 @@
+//! `speechctl.v1.SpeechRecognition`, our own contract.
+
+use crate::{
+    error::{Error, Result},
+    models::Paths,
+    proto::v1 as pb,
+    server::{
+        Shared,
+        api::{
+            page::{self, Listed, Wish},
+            paths_of,
+            respond::{Messages, Outlet, respond},
+        },
+        guard::deadline,
+        recognition::{
+            self, Options, Recognition,
+            feed::{ByteStream, Feed},
+        },
+        speaking::{Listener, Utterance},
+    },
+    speech::{Gender, ModelId, Samples, Voice},
+};
+use bytes::Bytes;
+use tokio::time::Instant;
+use tokio_stream::StreamExt;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The contract's service.
+pub(crate) struct Speech(pub(crate) Shared);
+
+#[tonic::async_trait]
+impl pb::speech_recognition_server::SpeechRecognition for Speech {
+    type RecognizeFileStream = Messages<pb::RecognizeFileResponse>;
+    type SynthesizeStream = Messages<pb::SynthesizeResponse>;
+
+    async fn recognize(
+        &self,
+        request: Request<pb::RecognizeRequest>,
+    ) -> Result<Response<pb::RecognizeResponse>, Status> {
+        let (deadline, paths) = (deadline::of(&request), paths_of(&request));
+        let request = request.into_inner();
+        let wanted = Wanted::try_new(request.config.unwrap_or_default(), &self.0, paths)?;
+        let feed = match wanted.pcm_rate {
+            None => Feed::from_file(request.audio)?,
+            Some(rate) => Feed::from_pcm(Box::pin(tokio_stream::once(Ok(request.audio))), rate)?,
+        };
+        let model = wanted.model.to_string();
+        let mut recognition = wanted.begin(&self.0, deadline, feed);
+        let mut segments = Vec::new();
+        while let Some(decided) = recognition.next().await? {
+            segments.extend(decided.segments);
+        }
+        Ok(Response::new(pb::RecognizeResponse {
+            text: recognition::join(&segments),
+            language: recognition.language().to_owned(),
+            duration: Some(duration(recognition.length())),
+            segments: segments.iter().map(pb::Segment::from).collect(),
+            model,
+            sample_rate_hertz: Samples::RATE as i32,
+        }))
+    }
+
+    async fn recognize_file(
+        &self,
+        request: Request<Streaming<pb::RecognizeFileRequest>>,
+    ) -> Result<Response<Self::RecognizeFileStream>, Status> {
+        let (deadline, paths) = (deadline::of(&request), paths_of(&request));
+        let shared = self.0.clone();
+        let messages = request.into_inner();
+        Ok(Response::new(respond(deadline, move |out| recognize_file(shared, messages, deadline, paths, out))))
+    }
+
+    async fn synthesize(
+        &self,
+        request: Request<pb::SynthesizeRequest>,
+    ) -> Result<Response<Self::SynthesizeStream>, Status> {
+        let deadline = deadline::of(&request);
+        let utterance = utterance(request.into_inner())?;
+        let speaker = self.0.speaker.clone();
+        Ok(Response::new(respond(deadline, move |out| async move {
+            speaker.speak(&utterance, deadline, &mut Caller(out)).await
+        })))
+    }
+
+    async fn list_voices(
+        &self,
+        request: Request<pb::ListVoicesRequest>,
+    ) -> Result<Response<pb::ListVoicesResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let request = request.into_inner();
+        let known = deadline::within(deadline, self.0.speaker.voices(deadline)).await?;
+        let wish = Wish {
+            page_size: request.page_size,
+            page_token: &request.page_token,
+            filter: &request.filter,
+            order_by: &request.order_by,
+        };
+        let page = page::page(known.voices.clone(), &wish)?;
+        let default = self.0.speaker.default_voice();
+        Ok(Response::new(pb::ListVoicesResponse {
+            voices: page.entries.into_iter().map(|voice| listed(voice, default)).collect(),
+            next_page_token: page.next_page_token,
+            total_count: i32::try_from(page.total).unwrap_or(i32::MAX),
+            variants: known.variants.clone(),
+        }))
+    }
+}
+
+/// What a recognition's caller wants, checked.
+struct Wanted {
+    model: ModelId,
+    options: Options,
+    /// The rate of bare samples; `None` for files.
+    pcm_rate: Option<u32>,
+}
+
+impl Wanted {
+    fn try_new(config: pb::RecognitionConfig, shared: &Shared, paths: Paths) -> Result<Self> {
+        let invalid = |field: &str, message: String| Err(Error::invalid(message).in_field(format!("config.{field}")));
+        let Ok(task) = pb::RecognitionTask::try_from(config.task) else {
+            return invalid("task", format!("task {} does not exist", config.task));
+        };
+        let Ok(encoding) = pb::InputEncoding::try_from(config.encoding) else {
+            return invalid("encoding", format!("encoding {} does not exist", config.encoding));
+        };
+        let rate = u32::try_from(config.sample_rate_hertz).unwrap_or(u32::MAX);
+        let pcm_rate = match (encoding, rate) {
+            (pb::InputEncoding::Unspecified, 0) => None,
+            (pb::InputEncoding::Unspecified, _) => {
+                let message = "sample_rate_hertz is for bare samples; a file says its own".to_owned();
+                return invalid("sample_rate_hertz", message);
+            }
+            (pb::InputEncoding::Pcm16, 8_000..=192_000) => Some(rate),
+            (pb::InputEncoding::Pcm16, _) => {
+                let message = format!("sample rate {} Hz is not in 8000 to 192000", config.sample_rate_hertz);
+                return invalid("sample_rate_hertz", message);
+            }
+        };
+        let options = Options {
+            language: config.language,
+            translate: task == pb::RecognitionTask::Translate,
+            prompt: config.prompt,
+            words: config.word_times,
+            temperature: config.temperature,
+            beam_size: config.beam_size,
+            threads: config.threads,
+        };
+        recognition::check(&options)?;
+        Ok(Self { model: shared.recognizer(&config.model, paths)?, options, pcm_rate })
+    }
+
+    fn begin(self, shared: &Shared, deadline: Option<Instant>, feed: Feed) -> Recognition {
+        Recognition::new(shared.supervisor.clone(), self.model, self.options, deadline, feed)
+    }
+}
+
+/// Takes a recording in chunks, and tells its segments as they are decided.
+async fn recognize_file(
+    shared: Shared,
+    mut messages: Streaming<pb::RecognizeFileRequest>,
+    deadline: Option<Instant>,
+    paths: Paths,
+    out: Outlet<pb::RecognizeFileResponse>,
+) -> Result<()> {
+    use pb::{recognize_file_request::Message, recognize_file_response::Event};
+    let first = messages.message().await?.and_then(|message| message.message);
+    let Some(Message::Config(config)) = first else {
+        return Err(Error::invalid("the first message must be the config").in_field("config"));
+    };
+    let wanted = Wanted::try_new(config, &shared, paths)?;
+    let send = async |event| out.send(pb::RecognizeFileResponse { event: Some(event) }).await;
+    let model = wanted.model.to_string();
+    send(Event::Started(pb::RecognitionStarted { model, sample_rate_hertz: Samples::RATE as i32 })).await?;
+
+    let bytes: ByteStream = Box::pin(messages.map(|message| audio_of(message?)));
+    let feed = match wanted.pcm_rate {
+        None => Feed::from_file_stream(bytes)?,
+        Some(rate) => Feed::from_pcm(bytes, rate)?,
+    };
+    let mut recognition = wanted.begin(&shared, deadline, feed);
+    while let Some(decided) = recognition.next().await? {
+        for segment in &decided.segments {
+            send(Event::Segment(segment.into())).await?;
+        }
+        let progress = pb::RecognitionProgress { decided: decided.up_to.0, received: decided.received.0 };
+        send(Event::Progress(progress)).await?;
+    }
+    send(Event::Done(pb::RecognitionDone {
+        language: recognition.language().to_owned(),
+        duration: Some(duration(recognition.length())),
+        warnings: recognition.warnings().to_vec(),
+    }))
+    .await
+}
+
+fn audio_of(message: pb::RecognizeFileRequest) -> Result<Bytes> {
+    match message.message {
+        Some(pb::recognize_file_request::Message::Audio(audio)) => Ok(audio),
+        Some(pb::recognize_file_request::Message::Config(_)) => {
+            Err(Error::invalid("a second config; only the first message holds one").in_field("config"))
+        }
+        None => Err(Error::invalid("a message without audio").in_field("audio")),
+    }
+}
+
+fn utterance(request: pb::SynthesizeRequest) -> Result<Utterance> {
+    let (text, ssml) = match request.input {
+        Some(pb::synthesize_request::Input::Text(text)) => (text, false),
+        Some(pb::synthesize_request::Input::Ssml(ssml)) => (ssml, true),
+        None => (String::new(), false),
+    };
+    let or_one = |value: f32| if value == 0.0 { 1.0 } else { value };
+    Ok(Utterance {
+        text,
+        ssml,
+        voice: request.voice,
+        region: request.region,
+        speed: or_one(request.speed),
+        pitch: or_one(request.pitch),
+        volume: request.volume.unwrap_or(1.0),
+        // What is negative is out of range, and said to be so where ranges are checked.
+        sample_rate: u32::try_from(request.sample_rate_hertz).unwrap_or(u32::MAX),
+    })
+}
+
+/// A caller who listens over the wire.
+struct Caller(Outlet<pb::SynthesizeResponse>);
+
+impl Listener for Caller {
+    async fn format(&mut self, sample_rate: u32, voice: &str) -> Result<()> {
+        let format = pb::AudioFormat {
+            encoding: pb::OutputEncoding::Pcm16.into(),
+            sample_rate_hertz: i32::try_from(sample_rate).unwrap_or(0),
+            channels: 1,
+            voice: voice.to_owned(),
+        };
+        let event = Some(pb::synthesize_response::Event::Format(format));
+        self.0.send(pb::SynthesizeResponse { event }).await
+    }
+
+    async fn audio(&mut self, audio: Bytes) -> Result<()> {
+        let event = Some(pb::synthesize_response::Event::Audio(audio));
+        self.0.send(pb::SynthesizeResponse { event }).await
+    }
+}
+
+impl Listed for Voice {
+    const FIELDS: &'static [&'static str] = &["voice", "name", "language", "gender", "engine"];
+
+    fn matches(&self, field: &str, value: &str) -> bool {
+        match field {
+            "voice" => self.id.eq_ignore_ascii_case(value),
+            "name" => self.name.eq_ignore_ascii_case(value),
+            "gender" => self.gender.is_some_and(|gender| gender.word().eq_ignore_ascii_case(value)),
+            "engine" => value == "espeak",
+            _ => self.languages.iter().any(|language| is_within(language, value)),
+        }
+    }
+
+    fn key(&self, field: &str) -> String {
+        match field {
+            "name" => self.name.clone(),
+            "gender" => self.gender.map_or("", Gender::word).to_owned(),
+            "language" => self.languages.first().cloned().unwrap_or_default(),
+            "engine" => "espeak".to_owned(),
+            _ => self.id.clone(),
+        }
+    }
+}
+
+/// Whether a language tag is the wanted one or a part of it: "en-GB" is within "en".
+fn is_within(language: &str, wanted: &str) -> bool {
+    let (language, wanted) = (language.to_ascii_lowercase(), wanted.replace('_', "-").to_ascii_lowercase());
+    language == wanted || language.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('-'))
+}
+
+fn listed(voice: Voice, default: &str) -> pb::Voice {
+    let gender = match voice.gender {
+        None => pb::Gender::Unspecified,
+        Some(Gender::Female) => pb::Gender::Female,
+        Some(Gender::Male) => pb::Gender::Male,
+    };
+    pb::Voice {
+        is_default: voice.id == default,
+        id: voice.id,
+        name: voice.name,
+        languages: voice.languages,
+        gender: gender.into(),
+        engine: "espeak".to_owned(),
+        sample_rate_hertz: 22_050,
+    }
+}
+
+fn duration(length: Samples) -> prost_types::Duration {
+    let rate = i64::from(Samples::RATE);
+    let nanos = (length.0 % rate) * (1_000_000_000 / rate);
+    prost_types::Duration { seconds: length.0 / rate, nanos: nanos as i32 }
+}

@@ -1,0 +1,3 @@
+//! What stands before every call.
+
+pub(crate) mod deadline;

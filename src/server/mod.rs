@@ -1,0 +1,223 @@
+//! `speechctl serve`: binds, wires, serves, drains. No engine runs here, and no foreign code.
+
+mod api;
+mod guard;
+mod listen;
+mod recognition;
+mod speaking;
+mod supervisor;
+
+use crate::{
+    error::{Error, Kind, Result},
+    models::{self, Paths},
+    proto::{self, example, v1},
+    shutdown::{self, Stop},
+    speech::ModelId,
+};
+use api::{speech::Speech, tutorial::Tutorial};
+use guard::deadline::DeadlineLayer;
+use listen::Socket;
+use std::{path::PathBuf, time::Duration};
+use supervisor::{Null, Supervisor};
+use tokio::{
+    task::JoinSet,
+    time::timeout,
+};
+use tonic::{service::Routes, transport::Server};
+use tonic_health::ServingStatus;
+
+/// The largest message of our own contract: gRPC's default.
+const MAX_MESSAGE: usize = 4 << 20;
+
+/// The largest recording of the tutorial's contract, and room for the message around it.
+const MAX_TUTORIAL_MESSAGE: usize = (64 << 20) + 1024;
+
+/// How long a connection may be silent before it is asked whether it lives, and how long the answer may take.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+
+/// What the server is told. Checked by [`Bound::bind`].
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Where to listen: `HOST:PORT` or `unix:PATH`.
+    pub(crate) listen: Vec<String>,
+    /// Whether others than this machine may connect without encryption.
+    pub(crate) insecure: bool,
+    /// The recogniser of requests that name none.
+    pub(crate) model: Option<String>,
+    /// The voice of requests that name none.
+    pub(crate) voice: String,
+    /// The program that workers run: this one.
+    pub(crate) program: PathBuf,
+    /// Where workers unpack things.
+    pub(crate) cache: PathBuf,
+    /// Threads of an engine; 0 = the worker's own choice.
+    pub(crate) threads: i32,
+    /// How long open calls may take to end once the server is asked to stop.
+    pub(crate) drain: Duration,
+    /// How long a worker may take until it is ready.
+    pub(crate) load_timeout: Duration,
+    /// How long a worker may work without a sign of life.
+    pub(crate) hang_timeout: Duration,
+}
+
+/// What all calls share. Cheap to clone.
+#[derive(Clone, Debug)]
+struct Shared {
+    supervisor: Supervisor,
+    speaker: speaking::Speaker,
+    default_model: Option<ModelId>,
+}
+
+impl Shared {
+    /// The recogniser that a request means.
+    fn recognizer(&self, name: &str, paths: Paths) -> Result<ModelId> {
+        match (name, &self.default_model) {
+            ("", Some(model)) => Ok(model.clone()),
+            _ => models::recognizer(name, paths),
+        }
+    }
+}
+
+/// A server that listens and does not serve yet: its addresses are known.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    sockets: Vec<Socket>,
+    settings: Settings,
+    default_model: Option<ModelId>,
+}
+
+impl Bound {
+    /// Checks the settings and binds every address.
+    ///
+    /// # Errors
+    /// `Config` for an address that must not or cannot be, `Io` where it is taken, `NotFound` for a model that is not
+    /// there.
+    pub(crate) async fn bind(settings: Settings) -> Result<Self> {
+        let default_model = match settings.model.as_deref() {
+            None | Some("") => None,
+            Some(name) => Some(default_model(name)?),
+        };
+        let mut sockets = Vec::new();
+        for address in &settings.listen {
+            sockets.push(Socket::bind(address, settings.insecure).await?);
+        }
+        Ok(Self { sockets, settings, default_model })
+    }
+
+    /// Every address, with the ports that the system chose.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.sockets.iter().map(Socket::address).collect()
+    }
+
+    /// Serves until asked to stop, then lets open calls end, up to the deadline for that.
+    ///
+    /// # Errors
+    /// `Io` where a socket fails.
+    pub(crate) async fn serve(self, mut stop: shutdown::Listener) -> Result<()> {
+        let drain = self.settings.drain;
+        let mut tasks = JoinSet::new();
+        let supervisor = Supervisor::start(supervisor_settings(&self.settings), &mut tasks);
+        let speaker = speaking::Speaker::new(supervisor.clone(), self.settings.voice.clone());
+        let shared = Shared { supervisor: supervisor.clone(), speaker, default_model: self.default_model };
+
+        let (health, health_service) = tonic_health::server::health_reporter();
+        for name in names() {
+            health.set_service_status(name, ServingStatus::Serving).await;
+        }
+        let routes = routes(shared, health_service)?;
+        let mut servers = JoinSet::new();
+        for socket in self.sockets {
+            let server = Server::builder()
+                .http2_keepalive_interval(Some(KEEPALIVE.0))
+                .http2_keepalive_timeout(Some(KEEPALIVE.1))
+                .layer(DeadlineLayer)
+                .add_routes(routes.clone());
+            servers.spawn(socket.serve(server, stop.clone()));
+        }
+        // A socket that fails ends the server: half a server is harder to notice than none.
+        let outcome = tokio::select! {
+            () = stop.wanted(Stop::Drain) => Ok(()),
+            Some(ended) = servers.join_next() => ended.unwrap_or_else(|_| Err(failed())),
+        };
+        for name in names() {
+            health.set_service_status(name, ServingStatus::NotServing).await;
+        }
+        let drained = async { while servers.join_next().await.is_some() {} };
+        tokio::select! {
+            () = stop.wanted(Stop::Now) => tracing::warn!("Stopping at once."),
+            drained = timeout(drain, drained) => if drained.is_err() {
+                tracing::warn!(seconds = drain.as_secs(), "Calls were still open at the deadline for draining.");
+            },
+        }
+        servers.shutdown().await;
+        supervisor.stop().await;
+        tasks.shutdown().await;
+        outcome
+    }
+}
+
+fn failed() -> Error {
+    Error::new(Kind::Internal, "the server failed")
+}
+
+/// The model of `--model`, which comes from the command line and so may be a path.
+fn default_model(name: &str) -> Result<ModelId> {
+    let model = models::recognizer(name, Paths::Allowed)?;
+    if let ModelId::Whisper(path) = &model {
+        std::fs::metadata(path).map_err(|cause| {
+            Error::new(Kind::NotFound, format!("model `{}` cannot be read", path.display())).because(cause)
+        })?;
+    }
+    Ok(model)
+}
+
+fn supervisor_settings(settings: &Settings) -> supervisor::Settings {
+    supervisor::Settings {
+        program: settings.program.clone(),
+        cache: settings.cache.clone(),
+        threads: settings.threads,
+        load_timeout: settings.load_timeout,
+        hang_timeout: settings.hang_timeout,
+        null: Null::detect(),
+    }
+}
+
+/// The names under which health is asked for: the whole, each service, and what they do.
+fn names() -> [&'static str; 5] {
+    [
+        "",
+        example::speech_recognition_server::SERVICE_NAME,
+        v1::speech_recognition_server::SERVICE_NAME,
+        "stt",
+        "tts",
+    ]
+}
+
+/// Every service of the public port.
+fn routes<H>(shared: Shared, health: tonic_health::pb::health_server::HealthServer<H>) -> Result<Routes>
+where
+    H: tonic_health::pb::health_server::Health,
+{
+    let speech = v1::speech_recognition_server::SpeechRecognitionServer::new(Speech(shared.clone()))
+        .max_decoding_message_size(MAX_MESSAGE);
+    let tutorial = example::speech_recognition_server::SpeechRecognitionServer::new(Tutorial(shared))
+        .max_decoding_message_size(MAX_TUTORIAL_MESSAGE);
+    let reflection = || {
+        // What callers can call: the worker contracts are not among it.
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name(example::speech_recognition_server::SERVICE_NAME)
+            .with_service_name(v1::speech_recognition_server::SERVICE_NAME)
+            .with_service_name("grpc.health.v1.Health")
+    };
+    let broken = |cause| Error::new(Kind::Internal, "the descriptors are broken").because(cause);
+    let reflection_v1 = reflection().build_v1().map_err(|cause| broken(Box::new(cause)))?;
+    let reflection_v1alpha = reflection().build_v1alpha().map_err(|cause| broken(Box::new(cause)))?;
+    Ok(Routes::new(speech)
+        .add_service(tutorial)
+        .add_service(health)
+        .add_service(reflection_v1)
+        .add_service(reflection_v1alpha)
+        .prepare())
+}

@@ -1,0 +1,268 @@
+//! Writing down one recording: window after window, each on whatever worker lives.
+
+pub(crate) mod feed;
+mod windows;
+
+use crate::{
+    audio,
+    error::{Error, Result},
+    proto::{convert, stt},
+    server::supervisor::{Supervisor, worker::Failure},
+    speech::{ModelId, Samples, Segment},
+};
+use feed::Feed;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::time::Instant;
+use windows::{Window, Windows};
+
+/// Characters of transcript that the next window is told: Whisper takes 224 tokens of at least about four.
+const CONTEXT: usize = 800;
+
+/// How a recording is to be written down. Checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    /// ISO 639-1, "auto", or empty for the model's own.
+    pub(crate) language: String,
+    /// Write down in English.
+    pub(crate) translate: bool,
+    /// What the recording is likely to go on from.
+    pub(crate) prompt: String,
+    /// Times of single words.
+    pub(crate) words: bool,
+    /// 0.0 to 1.0.
+    pub(crate) temperature: f32,
+    /// Candidates of the beam search; 0 = the engine's default.
+    pub(crate) beam_size: i32,
+    /// Threads; 0 = the worker's default.
+    pub(crate) threads: i32,
+}
+
+/// A recording on its way to being written down.
+pub(crate) struct Recognition {
+    supervisor: Supervisor,
+    model: ModelId,
+    options: Options,
+    deadline: Option<Instant>,
+    feed: Feed,
+    windows: Windows,
+    language: String,
+    context: String,
+}
+
+/// What one window gave.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Decided {
+    /// New segments, in order; times count from the start of the recording.
+    pub(crate) segments: Vec<Segment>,
+    /// Up to here the recording is decided.
+    pub(crate) up_to: Samples,
+    /// So much has arrived.
+    pub(crate) received: Samples,
+}
+
+impl Recognition {
+    /// Begins.
+    pub(crate) fn new(
+        supervisor: Supervisor,
+        model: ModelId,
+        options: Options,
+        deadline: Option<Instant>,
+        feed: Feed,
+    ) -> Self {
+        let (language, context) = (options.language.clone(), options.prompt.clone());
+        Self { supervisor, model, options, deadline, feed, windows: Windows::default(), language, context }
+    }
+
+    /// Decodes the next window; `None` once the whole recording is decided.
+    ///
+    /// # Errors
+    /// What is wrong with the audio, what the engine says, or what came of its deaths.
+    pub(crate) async fn next(&mut self) -> Result<Option<Decided>> {
+        loop {
+            if self.windows.is_done() {
+                return Ok(None);
+            }
+            if let Some(window) = self.windows.next() {
+                return self.decode(window).await.map(Some);
+            }
+            match self.feed.next().await? {
+                Some(samples) => self.windows.push(&samples),
+                None => self.windows.finish(),
+            }
+        }
+    }
+
+    /// The language that was asked for or found; "auto" or empty as long as nothing is known.
+    pub(crate) fn language(&self) -> &str {
+        if self.language == "auto" { "" } else { &self.language }
+    }
+
+    /// How long the recording is, as far as it has arrived.
+    pub(crate) fn length(&self) -> Samples {
+        self.windows.received()
+    }
+
+    /// What the caller should know of the recording.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.feed.warnings
+    }
+
+    async fn decode(&mut self, window: Window) -> Result<Decided> {
+        let mut call = self.supervisor.call(self.model.clone(), self.deadline);
+        let request = self.request(&window);
+        let transcript = loop {
+            let result = match call.lease().await {
+                Ok(lease) => lease.worker.transcribe(request.clone()).await,
+                Err(failure) => Err(failure),
+            };
+            let length = Samples(window.samples.len() as i64);
+            let checked = match result {
+                Ok(reply) => {
+                    convert::transcript(reply, &request.request_id, length).map_err(Failure::Refused)
+                }
+                Err(failure) => Err(failure),
+            };
+            if let Some(transcript) = call.settle(checked).await? {
+                break transcript;
+            }
+        };
+        // An engine that hears words in digital silence makes them up.
+        let is_silent = window.samples.iter().all(|sample| *sample == 0);
+        let segments: Vec<Segment> = match is_silent {
+            true => Vec::new(),
+            false => transcript.segments.into_iter().map(|segment| segment.shifted(window.start)).collect(),
+        };
+        if !transcript.language.is_empty() {
+            self.language = transcript.language;
+        }
+        if !segments.is_empty() {
+            self.context = tail(&join(&segments), CONTEXT);
+        }
+        let up_to = self.windows.decide(&window, transcript.decided);
+        Ok(Decided { segments, up_to, received: self.windows.received() })
+    }
+
+    fn request(&self, window: &Window) -> stt::TranscribeFileRequest {
+        let granularity = if self.options.words { "word" } else { "segment" };
+        stt::TranscribeFileRequest {
+            request_id: next_request_id(),
+            audio_data: audio::i16_to_bytes(&window.samples).into(),
+            language: self.language.clone(),
+            temperature: self.options.temperature,
+            timestamp_granularities: vec![granularity.to_owned()],
+            initial_prompt: self.context.clone(),
+            task: if self.options.translate { "translate" } else { "transcribe" }.to_owned(),
+            beam_size: self.options.beam_size,
+            threads: self.options.threads,
+            more_follows: window.more_follows,
+            ..Default::default()
+        }
+    }
+}
+
+/// A name for a request that no other of this server has.
+pub(crate) fn next_request_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed).to_string()
+}
+
+/// The text of segments. Between them is a space, but not in scripts that have none.
+pub(crate) fn join(segments: &[Segment]) -> String {
+    let mut text = String::new();
+    for segment in segments {
+        let needs_space = text.chars().next_back().is_some_and(|last| !is_unspaced(last))
+            || segment.text.chars().next().is_some_and(|first| !is_unspaced(first));
+        if !text.is_empty() && needs_space {
+            text.push(' ');
+        }
+        text.push_str(&segment.text);
+    }
+    text
+}
+
+/// Whether a character belongs to a script that is written without spaces between words.
+fn is_unspaced(character: char) -> bool {
+    matches!(character,
+        '\u{0E00}'..='\u{0EFF}'          // Thai, Lao
+        | '\u{1000}'..='\u{109F}'        // Myanmar
+        | '\u{1780}'..='\u{17FF}'        // Khmer
+        | '\u{3000}'..='\u{30FF}'        // CJK punctuation, kana
+        | '\u{3400}'..='\u{9FFF}'        // CJK ideographs
+        | '\u{F900}'..='\u{FAFF}'
+        | '\u{FF00}'..='\u{FFEF}'        // full-width forms
+        | '\u{20000}'..='\u{3FFFF}')
+}
+
+/// The last characters of a text, from the beginning of a word on.
+fn tail(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().skip(count - most).collect();
+    match cut.split_once(' ') {
+        Some((_, words)) => words.to_owned(),
+        None => cut,
+    }
+}
+
+/// What is wrong with options, by the rules that hold for every engine.
+///
+/// # Errors
+/// `InvalidInput`, naming the field.
+pub(crate) fn check(options: &Options) -> Result<()> {
+    let refuse = |field: &str, message: String| Err(Error::invalid(message).in_field(format!("config.{field}")));
+    if !(0.0..=1.0).contains(&options.temperature) {
+        return refuse("temperature", format!("temperature {} is not between 0 and 1", options.temperature));
+    }
+    if !(0..=8).contains(&options.beam_size) {
+        return refuse("beam_size", format!("beam size {} is not between 1 and 8", options.beam_size));
+    }
+    if !(0..=256).contains(&options.threads) {
+        return refuse("threads", format!("{} threads: the number must be between 1 and 256", options.threads));
+    }
+    if options.prompt.len() > 16 * 1024 {
+        return refuse("prompt", "the prompt is longer than 16 KiB; models read its last 200 words or so".to_owned());
+    }
+    let is_language = |text: &str| text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+    if !is_language(&options.language) {
+        let language: String = options.language.chars().take(40).collect();
+        let message = format!("language {language:?} is not a code such as `en`, nor `auto`");
+        return refuse("language", message);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(text: &str) -> Segment {
+        Segment { text: text.to_owned(), ..Segment::default() }
+    }
+
+    #[test]
+    fn segments_are_joined_as_their_script_wants() {
+        assert_eq!(join(&[segment("turn on"), segment("the light")]), "turn on the light");
+        assert_eq!(join(&[segment("你好。"), segment("世界")]), "你好。世界");
+        assert_eq!(join(&[segment("你好"), segment("world")]), "你好 world");
+        assert_eq!(join(&[]), "");
+    }
+
+    #[test]
+    fn context_begins_with_a_word() {
+        assert_eq!(tail("turn on the light", 100), "turn on the light");
+        assert_eq!(tail("turn on the light", 8), "light");
+        assert_eq!(tail("ööööööööö", 3), "ööö");
+    }
+
+    #[test]
+    fn options_out_of_range_are_refused_by_name() {
+        let field = |options: Options| check(&options).expect_err("out of range").details().field.clone();
+        assert_eq!(field(Options { temperature: 2.0, ..Options::default() }).as_deref(), Some("config.temperature"));
+        assert_eq!(field(Options { beam_size: 9, ..Options::default() }).as_deref(), Some("config.beam_size"));
+        assert_eq!(field(Options { threads: -1, ..Options::default() }).as_deref(), Some("config.threads"));
+        assert_eq!(field(Options { language: "e n".into(), ..Options::default() }).as_deref(), Some("config.language"));
+        assert!(check(&Options::default()).is_ok());
+    }
+}

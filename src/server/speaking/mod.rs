@@ -1,0 +1,227 @@
+//! Speaking one text: audio flows on as it is made, and a worker that dies is not heard.
+//!
+//! What an engine makes of a text is the same each time, so a text whose worker died is made again from its start, and
+//! what the caller has already is skipped.
+
+mod region;
+
+use crate::{
+    error::{Error, Kind, Result},
+    models,
+    proto::tts,
+    server::{recognition::next_request_id, supervisor::{Supervisor, worker::Failure}},
+    speech::{ModelId, Voice},
+};
+use bytes::{Buf, Bytes};
+use std::{future::Future, sync::Arc};
+use tokio::{sync::OnceCell, time::Instant};
+
+/// Text that one call takes: some four hours of speech.
+pub(crate) const MAX_TEXT: usize = 256 * 1024;
+
+/// What to say, and how. Checked.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Utterance {
+    /// The text, or an SSML document.
+    pub(crate) text: String,
+    /// Whether `text` is SSML.
+    pub(crate) ssml: bool,
+    /// The voice; empty = by region.
+    pub(crate) voice: String,
+    /// The region; empty = the default voice.
+    pub(crate) region: String,
+    /// Times the normal speed.
+    pub(crate) speed: f32,
+    /// Times the normal pitch.
+    pub(crate) pitch: f32,
+    /// Times the normal loudness.
+    pub(crate) volume: f32,
+    /// Hz; 0 = the voice's own.
+    pub(crate) sample_rate: u32,
+}
+
+/// All voices, once a worker has listed them.
+#[derive(Debug, Default)]
+pub(crate) struct Voices {
+    /// In the order of their ids.
+    pub(crate) voices: Vec<Voice>,
+    /// What may follow a voice after a "+".
+    pub(crate) variants: Vec<String>,
+}
+
+/// Speaks. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    supervisor: Supervisor,
+    default_voice: String,
+    voices: Arc<OnceCell<Voices>>,
+}
+
+/// Takes what is spoken, in order.
+pub(crate) trait Listener {
+    /// Hears the rate of the audio, Hz, and the voice; once, before any audio.
+    fn format(&mut self, sample_rate: u32, voice: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Hears some audio: 16 bits little-endian, mono.
+    fn audio(&mut self, audio: Bytes) -> impl Future<Output = Result<()>> + Send;
+}
+
+impl Speaker {
+    /// A speaker whose default voice is this one.
+    pub(crate) fn new(supervisor: Supervisor, default_voice: String) -> Self {
+        Self { supervisor, default_voice, voices: Arc::default() }
+    }
+
+    /// The voice that speaks when none is named.
+    pub(crate) fn default_voice(&self) -> &str {
+        &self.default_voice
+    }
+
+    /// All voices.
+    ///
+    /// # Errors
+    /// What the engine says, or what came of its deaths.
+    pub(crate) async fn voices(&self, deadline: Option<Instant>) -> Result<&Voices> {
+        self.voices
+            .get_or_try_init(|| async {
+                let list = self.supervisor.voices(ModelId::Espeak, deadline).await?;
+                let mut voices: Vec<Voice> = list.voices.into_iter().map(Voice::from).collect();
+                voices.sort_by(|a, b| a.id.cmp(&b.id));
+                Ok(Voices { voices, variants: list.variants })
+            })
+            .await
+    }
+
+    /// Speaks a text to a listener.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a text or a region that cannot be spoken, `NotFound` for a voice that does not exist, what the
+    /// listener says, or what came of an engine's deaths.
+    pub(crate) async fn speak(
+        &self,
+        utterance: &Utterance,
+        deadline: Option<Instant>,
+        listener: &mut (impl Listener + Send),
+    ) -> Result<()> {
+        let voice = self.voice(utterance, deadline).await?;
+        let request = request(utterance, &voice)?;
+        let mut spoken = Spoken { bytes: 0, rate: 0, voice: voice.clone() };
+        let mut call = self.supervisor.call(models::synthesizer(&voice), deadline);
+        loop {
+            let result = match call.lease().await {
+                Ok(lease) => {
+                    // The lease lasts as long as the worker speaks for us.
+                    let result = spoken.speak_once(&lease.worker, &request, listener).await;
+                    drop(lease);
+                    result
+                }
+                Err(failure) => Err(failure),
+            };
+            if call.settle(result).await?.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The voice that is meant.
+    async fn voice(&self, utterance: &Utterance, deadline: Option<Instant>) -> Result<String> {
+        if !utterance.voice.is_empty() && !utterance.region.is_empty() {
+            let message = "voice and region are both given; a voice has its region already";
+            return Err(Error::invalid(message).in_field("region"));
+        }
+        if !utterance.voice.is_empty() {
+            return Ok(utterance.voice.clone());
+        }
+        if utterance.region.is_empty() {
+            return Ok(self.default_voice.clone());
+        }
+        let voices = self.voices(deadline).await?;
+        Ok(region::voice(&utterance.region, &voices.voices, &self.default_voice)?.id.clone())
+    }
+}
+
+/// What the listener has heard.
+struct Spoken {
+    bytes: usize,
+    rate: u32,
+    voice: String,
+}
+
+impl Spoken {
+    /// One try: from the start of the text, but heard only from where the listener is.
+    async fn speak_once(
+        &mut self,
+        worker: &crate::server::supervisor::worker::Worker,
+        request: &tts::SynthesizeRequest,
+        listener: &mut impl Listener,
+    ) -> Result<(), Failure> {
+        let mut speech = worker.speak(request.clone()).await?;
+        let mut skip = self.bytes;
+        while let Some(chunk) = speech.next().await? {
+            self.check_rate(chunk.sample_rate, request.sample_rate, listener).await?;
+            let mut audio = chunk.audio_data;
+            let skipped = skip.min(audio.len());
+            skip -= skipped;
+            audio.advance(skipped);
+            if !audio.is_empty() {
+                self.bytes += audio.len();
+                listener.audio(audio).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_rate(&mut self, made: i32, wanted: i32, listener: &mut impl Listener) -> Result<()> {
+        let made = u32::try_from(made).ok().filter(|rate| *rate > 0).or(u32::try_from(wanted).ok()).unwrap_or(0);
+        if self.rate == 0 && made > 0 {
+            self.rate = made;
+            return listener.format(made, &self.voice).await;
+        }
+        if made == self.rate && made > 0 {
+            return Ok(());
+        }
+        let message = format!("the engine's answer makes no sense: its rate went from {} Hz to {made} Hz", self.rate);
+        Err(Error::new(Kind::Internal, message))
+    }
+}
+
+/// The worker's request, from what was checked here.
+fn request(utterance: &Utterance, voice: &str) -> Result<tts::SynthesizeRequest> {
+    let text = &utterance.text;
+    if text.trim().is_empty() {
+        return Err(Error::invalid("there is no text to speak").in_field("text"));
+    }
+    if text.len() > MAX_TEXT {
+        let message = format!("the text has {} bytes, one call takes {MAX_TEXT}; speak it in parts", text.len());
+        return Err(Error::invalid(message).in_field("text"));
+    }
+    if text.contains('\0') {
+        return Err(Error::invalid("the text holds a NUL byte; is it text?").in_field("text"));
+    }
+    check_factor("speed", utterance.speed, 0.25..=4.0)?;
+    check_factor("pitch", utterance.pitch, 0.5..=2.0)?;
+    check_factor("volume", utterance.volume, 0.0..=2.0)?;
+    if utterance.sample_rate != 0 && !(8_000..=192_000).contains(&utterance.sample_rate) {
+        let message = format!("sample rate {} Hz is not in 8000 to 192000", utterance.sample_rate);
+        return Err(Error::invalid(message).in_field("sample_rate_hertz"));
+    }
+    Ok(tts::SynthesizeRequest {
+        request_id: next_request_id(),
+        text: text.clone(),
+        voice: voice.to_owned(),
+        sample_rate: i32::try_from(utterance.sample_rate).unwrap_or(0),
+        speed: utterance.speed,
+        pitch: utterance.pitch,
+        volume: Some(utterance.volume),
+        ssml: utterance.ssml,
+        ..Default::default()
+    })
+}
+
+fn check_factor(field: &str, value: f32, range: std::ops::RangeInclusive<f32>) -> Result<()> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let message = format!("{field} {value} is not in {} to {}", range.start(), range.end());
+    Err(Error::invalid(message).in_field(field))
+}

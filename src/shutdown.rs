@@ -1,0 +1,72 @@
+//! The notice to stop. It carries no work: owners hear of it, finish what they hold, and end.
+
+use tokio::sync::watch;
+
+/// How urgently to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stop {
+    /// Go on.
+    #[default]
+    No,
+    /// Finish what is open, take nothing new.
+    Drain,
+    /// End at once.
+    Now,
+}
+
+/// Gives the notice.
+#[derive(Debug)]
+pub(crate) struct Notice(watch::Sender<Stop>);
+
+/// Hears the notice. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener(watch::Receiver<Stop>);
+
+/// A notice and the ear for it.
+pub(crate) fn channel() -> (Notice, Listener) {
+    let (sender, receiver) = watch::channel(Stop::No);
+    (Notice(sender), Listener(receiver))
+}
+
+impl Notice {
+    /// Asks for a stop: the first time to drain, the second time to end at once.
+    pub(crate) fn escalate(&self) {
+        self.0.send_modify(|stop| {
+            *stop = match stop {
+                Stop::No => Stop::Drain,
+                Stop::Drain | Stop::Now => Stop::Now,
+            }
+        });
+    }
+}
+
+impl Listener {
+    /// Waits until a stop at least this urgent is wanted. A notice that was dropped counts as one.
+    pub(crate) async fn wanted(&mut self, urgency: Stop) {
+        // The error says that the sender is gone, and with it everybody who could ever ask again.
+        self.0.wait_for(|stop| *stop >= urgency).await.map_or((), |_| ());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_second_request_is_urgent() {
+        let (notice, mut listener) = channel();
+        notice.escalate();
+        listener.wanted(Stop::Drain).await;
+        let mut impatient = listener.clone();
+        let waiting = tokio::spawn(async move { impatient.wanted(Stop::Now).await });
+        notice.escalate();
+        waiting.await.expect("the listener ends");
+    }
+
+    #[tokio::test]
+    async fn a_notice_that_is_gone_counts() {
+        let (notice, mut listener) = channel();
+        drop(notice);
+        listener.wanted(Stop::Now).await;
+    }
+}

@@ -1,0 +1,209 @@
+//! The words that all parts share: positions, segments, voices, models.
+
+use crate::error::{Error, Result};
+use std::{fmt, path::PathBuf};
+
+/// The clock of a recording: samples at 16 kHz since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Samples(pub(crate) i64);
+
+impl Samples {
+    /// Samples a second.
+    pub(crate) const RATE: u32 = 16_000;
+
+    /// The nearest position to a time in seconds. Engines give times as floats, and not always sane ones.
+    pub(crate) fn from_seconds(seconds: f64) -> Self {
+        Self((seconds * f64::from(Self::RATE)).round() as i64)
+    }
+
+    /// The position in seconds.
+    pub(crate) fn seconds(self) -> f64 {
+        self.0 as f64 / f64::from(Self::RATE)
+    }
+}
+
+impl std::ops::Add for Samples {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+/// A stretch of transcript.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Segment {
+    /// Where it starts.
+    pub(crate) start: Samples,
+    /// Where it ends.
+    pub(crate) end: Samples,
+    /// What is said, without space around it.
+    pub(crate) text: String,
+    /// The mean probability of its tokens, 0 to 1.
+    pub(crate) confidence: f32,
+    /// The mean log probability of its tokens.
+    pub(crate) avg_logprob: f32,
+    /// How likely it is that nobody speaks here, 0 to 1.
+    pub(crate) no_speech_probability: f32,
+    /// Its words, where they were asked for.
+    pub(crate) words: Vec<Word>,
+}
+
+impl Segment {
+    /// The same stretch, of a recording that starts `by` earlier.
+    pub(crate) fn shifted(mut self, by: Samples) -> Self {
+        self.start = self.start + by;
+        self.end = self.end + by;
+        for word in &mut self.words {
+            word.start = word.start + by;
+            word.end = word.end + by;
+        }
+        self
+    }
+}
+
+/// A word of a segment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Word {
+    /// Where it starts.
+    pub(crate) start: Samples,
+    /// Where it ends.
+    pub(crate) end: Samples,
+    /// The word, without space around it.
+    pub(crate) text: String,
+    /// How sure the model is of it, 0 to 1.
+    pub(crate) probability: f32,
+}
+
+/// A voice that can speak.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Voice {
+    /// What a request names it by, such as "en-gb".
+    pub(crate) id: String,
+    /// What a person calls it.
+    pub(crate) name: String,
+    /// BCP 47, the best first.
+    pub(crate) languages: Vec<String>,
+    /// Who it sounds like, if that is known.
+    pub(crate) gender: Option<Gender>,
+}
+
+/// Who a voice sounds like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gender {
+    /// A woman.
+    Female,
+    /// A man.
+    Male,
+}
+
+impl Gender {
+    /// The word for it on the wire and on the screen.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Gender::Female => "female",
+            Gender::Male => "male",
+        }
+    }
+}
+
+/// A recogniser or synthesiser to load: which engine, and what it loads.
+///
+/// Two requests with equal `ModelId`s are served by the same worker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum ModelId {
+    /// whisper.cpp with a ggml model file.
+    Whisper(PathBuf),
+    /// whisper.cpp with the model that is built in.
+    SelfTest,
+    /// The built-in voices of espeak-ng.
+    Espeak,
+    /// No model: deterministic, and faulty on request (the text after "mock:").
+    Mock(String),
+}
+
+impl ModelId {
+    /// The engine that loads it.
+    pub(crate) fn engine(&self) -> &'static str {
+        match self {
+            ModelId::Whisper(_) | ModelId::SelfTest => "whisper",
+            ModelId::Espeak => "espeak",
+            ModelId::Mock(_) => "mock",
+        }
+    }
+
+    /// What a worker's command line says to load it: `--engine ENGINE`, and `--model MODEL` where there is one.
+    pub(crate) fn arguments(&self) -> (String, Option<PathBuf>) {
+        match self {
+            ModelId::Whisper(path) => ("whisper".to_owned(), Some(path.clone())),
+            ModelId::SelfTest => ("whisper".to_owned(), Some(PathBuf::from("selftest"))),
+            ModelId::Espeak => ("espeak".to_owned(), None),
+            ModelId::Mock(faults) if faults.is_empty() => ("mock".to_owned(), None),
+            ModelId::Mock(faults) => (format!("mock:{faults}"), None),
+        }
+    }
+
+    /// The inverse of [`ModelId::arguments`].
+    ///
+    /// # Errors
+    /// `InvalidInput` for an engine that does not exist, a model where none is taken, or none where one is needed.
+    pub(crate) fn from_arguments(engine: &str, model: Option<PathBuf>) -> Result<Self> {
+        match (engine, model) {
+            ("whisper", Some(model)) if model.as_os_str() == "selftest" => Ok(ModelId::SelfTest),
+            ("whisper", Some(model)) => Ok(ModelId::Whisper(model)),
+            ("whisper", None) => Err(Error::invalid("the whisper engine needs `--model`: a ggml model file, or `selftest`")),
+            ("espeak", None) => Ok(ModelId::Espeak),
+            ("mock", None) => Ok(ModelId::Mock(String::new())),
+            (mock, None) if mock.starts_with("mock:") => {
+                Ok(ModelId::Mock(mock.strip_prefix("mock:").unwrap_or_default().to_owned()))
+            }
+            ("espeak" | "mock", Some(_)) => Err(Error::invalid(format!("the {engine} engine takes no `--model`"))),
+            _ => Err(Error::invalid(format!("engine `{engine}` does not exist; there are whisper and espeak"))),
+        }
+    }
+}
+
+impl fmt::Display for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ModelId::Whisper(path) => write!(f, "{}", path.display()),
+            ModelId::SelfTest => f.write_str("selftest"),
+            ModelId::Espeak => f.write_str("espeak"),
+            ModelId::Mock(faults) if faults.is_empty() => f.write_str("mock"),
+            ModelId::Mock(faults) => write!(f, "mock:{faults}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_survives_the_command_line() {
+        for id in [
+            ModelId::Whisper("/models/base.bin".into()),
+            ModelId::SelfTest,
+            ModelId::Espeak,
+            ModelId::Mock(String::new()),
+            ModelId::Mock("crash@2.5s".to_owned()),
+        ] {
+            let (engine, model) = id.arguments();
+            assert_eq!(ModelId::from_arguments(&engine, model).expect("it is valid"), id);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(ModelId::from_arguments("whisper", None).is_err());
+        assert!(ModelId::from_arguments("espeak", Some("x".into())).is_err());
+        assert!(ModelId::from_arguments("festival", None).is_err());
+    }
+
+    #[test]
+    fn insane_times_do_not_wrap() {
+        assert_eq!(Samples::from_seconds(f64::NAN), Samples(0));
+        assert!(Samples::from_seconds(f64::INFINITY).0 > 0);
+        assert_eq!(Samples::from_seconds(1.5), Samples(24_000));
+    }
+}

@@ -1,0 +1,48 @@
+//! Logs. They go to stderr; stdout is data.
+
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verbosity {
+    /// Errors alone.
+    Quiet,
+    /// What an operator wants to know.
+    Normal,
+    /// What a developer wants to know.
+    Verbose,
+    /// Everything.
+    Trace,
+}
+
+/// Starts logging to stderr; `None` logs nothing. `SPEECHCTL_LOG` (as `RUST_LOG` of other programs) goes first.
+pub(crate) fn start(verbosity: Option<Verbosity>) {
+    let level = match verbosity {
+        None => LevelFilter::OFF,
+        Some(Verbosity::Quiet) => LevelFilter::ERROR,
+        Some(Verbosity::Normal) => LevelFilter::INFO,
+        Some(Verbosity::Verbose) => LevelFilter::DEBUG,
+        Some(Verbosity::Trace) => LevelFilter::TRACE,
+    };
+    let filter = EnvFilter::try_from_env("SPEECHCTL_LOG").unwrap_or_else(|_| {
+        let mut filter = EnvFilter::default().add_directive(level.into());
+        if verbosity == Some(Verbosity::Verbose) {
+            // The transport's own chatter is for those who ask for everything.
+            let quiet = ["h2", "hyper", "hyper_util", "tonic", "tower"].map(|name| format!("{name}=info").parse());
+            for directive in quiet.into_iter().flatten() {
+                filter = filter.add_directive(directive);
+            }
+        }
+        filter
+    });
+    // Only the first subscriber counts; a second start is a test's, and harmless.
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false)
+        .try_init();
+    if let Err(error) = started {
+        tracing::debug!(%error, "Logging was started already.");
+    }
+}

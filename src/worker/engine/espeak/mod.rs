@@ -1,0 +1,191 @@
+//! espeak-ng: the voices that always work. Some 130 languages, small, fast, built in.
+
+mod data;
+mod ffi;
+
+use crate::{
+    error::{Error, Kind, Result},
+    speech::{Gender, Voice},
+    worker::engine::{Cancel, Sink, Synthesizer, Utterance, Voices},
+};
+use ffi::{Library, Parameters, RawVoice};
+use std::{fs, ops::ControlFlow, path::Path};
+
+/// The voice that speaks when none is named.
+const DEFAULT_VOICE: &str = "en-us";
+
+/// Words a minute at speed 1.0: `espeakRATE_NORMAL` of speak_lib.h.
+const NORMAL_RATE: f32 = 175.0;
+
+/// `espeakRATE_MINIMUM` and `espeakRATE_MAXIMUM` of speak_lib.h. espeak-ng goes no further without libsonic.
+const RATES: std::ops::RangeInclusive<f32> = 80.0..=450.0;
+
+/// espeak-ng with its data.
+pub(super) struct Espeak {
+    library: Library,
+    /// Each voice under the id that we give it.
+    voices: Vec<(String, RawVoice)>,
+    variants: Vec<String>,
+}
+
+impl Espeak {
+    /// Unpacks the data if need be, and initialises the library.
+    ///
+    /// # Errors
+    /// `Io` where the cache folder cannot be used.
+    pub(super) fn load(cache: &Path) -> Result<Self> {
+        let folder = data::unpacked(cache)?;
+        let mut library = Library::initialize(&folder)?;
+        let voices = with_ids(library.voices());
+        let mut variants: Vec<String> = fs::read_dir(folder.join("espeak-ng-data/voices/!v"))
+            .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+            .unwrap_or_default();
+        variants.sort();
+        Ok(Self { library, voices, variants })
+    }
+
+    /// What espeak-ng calls the voice that a request means.
+    fn identifier(&self, wanted: &str) -> Result<String> {
+        let wanted = if wanted.is_empty() { DEFAULT_VOICE } else { wanted };
+        let (base, variant) = match wanted.split_once('+') {
+            Some((base, variant)) => (base, Some(variant)),
+            None => (wanted, None),
+        };
+        let voice = self
+            .voices
+            .iter()
+            .find(|(id, voice)| {
+                id.eq_ignore_ascii_case(base)
+                    || voice.name.eq_ignore_ascii_case(base)
+                    || voice.identifier.eq_ignore_ascii_case(base)
+            })
+            .map(|(_, voice)| voice)
+            .ok_or_else(|| self.no_such_voice(base))?;
+        match variant {
+            None => Ok(voice.identifier.clone()),
+            Some(variant) if self.variants.iter().any(|known| known == variant) => {
+                Ok(format!("{}+{variant}", voice.identifier))
+            }
+            Some(variant) => {
+                let message = format!("voice `{wanted}`: there is no variant `{variant}`; `f1` to `f5` and `m1` to `m8` are some");
+                Err(Error::new(Kind::NotFound, message).in_field("voice"))
+            }
+        }
+    }
+
+    fn no_such_voice(&self, wanted: &str) -> Error {
+        let language = wanted.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+        let near: Vec<&str> = self
+            .voices
+            .iter()
+            .map(|(id, _)| id.as_str())
+            .filter(|id| !language.is_empty() && id.split('-').next() == Some(&language))
+            .take(5)
+            .collect();
+        let way_out = if near.is_empty() {
+            "`speechctl voices` lists them all".to_owned()
+        } else {
+            format!("near it are {}; `speechctl voices` lists them all", near.join(", "))
+        };
+        Error::new(Kind::NotFound, format!("voice `{wanted}` does not exist; {way_out}")).in_field("voice")
+    }
+}
+
+/// Gives each voice its id: the first of its languages that no voice before it has.
+fn with_ids(raw: Vec<RawVoice>) -> Vec<(String, RawVoice)> {
+    let mut voices: Vec<(String, RawVoice)> = Vec::with_capacity(raw.len());
+    for voice in raw {
+        let free = |id: &&String| !voices.iter().any(|(taken, _)| taken == *id);
+        if let Some(id) = voice.languages.iter().find(free).cloned() {
+            voices.push((id, voice));
+        }
+    }
+    voices.sort_by(|(a, _), (b, _)| a.cmp(b));
+    voices
+}
+
+/// Our factors in espeak-ng's numbers.
+fn parameters(utterance: &Utterance) -> Result<Parameters> {
+    let rate = NORMAL_RATE * utterance.speed;
+    if !RATES.contains(&rate.round()) {
+        let (least, most) = (RATES.start() / NORMAL_RATE, RATES.end() / NORMAL_RATE);
+        let message = format!("speed {}: espeak voices speak at {least:.2} to {most:.2} times their speed", utterance.speed);
+        return Err(Error::invalid(message).in_field("speed"));
+    }
+    Ok(Parameters {
+        rate: rate.round() as i32,
+        // `pitch_adjust_tab` of espeak-ng doubles the pitch every 50 steps.
+        pitch: (50.0 + 50.0 * utterance.pitch.log2()).round().clamp(0.0, 99.0) as i32,
+        volume: (100.0 * utterance.volume).round().clamp(0.0, 200.0) as i32,
+    })
+}
+
+impl Synthesizer for Espeak {
+    fn sample_rate(&self) -> u32 {
+        self.library.sample_rate
+    }
+
+    fn speak(&mut self, utterance: &Utterance, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
+        let parameters = parameters(utterance)?;
+        let identifier = self.identifier(&utterance.voice)?;
+        // Always, also for the voice in use: SSML may have changed it.
+        self.library.set_voice(&identifier)?;
+        let mut until_cancelled = |audio: &[i16]| {
+            if cancel.wanted() { ControlFlow::Break(()) } else { sink(audio) }
+        };
+        self.library.speak(&utterance.text, utterance.ssml, parameters, &mut until_cancelled)?;
+        cancel.check()
+    }
+
+    fn voices(&mut self) -> Result<Voices> {
+        let voices = self.voices.iter().map(|(id, raw)| voice(id, raw)).collect();
+        Ok(Voices { voices, variants: self.variants.clone() })
+    }
+}
+
+fn voice(id: &str, raw: &RawVoice) -> Voice {
+    let gender = match raw.gender {
+        1 => Some(Gender::Male),
+        2 => Some(Gender::Female),
+        _ => None,
+    };
+    Voice { id: id.to_owned(), name: raw.name.clone(), languages: raw.languages.clone(), gender }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utterance(speed: f32, pitch: f32, volume: f32) -> Utterance {
+        Utterance { speed, pitch, volume, ..Utterance::default() }
+    }
+
+    #[test]
+    fn factors_become_espeaks_numbers() {
+        let normal = parameters(&utterance(1.0, 1.0, 1.0)).expect("normal");
+        assert_eq!((normal.rate, normal.pitch, normal.volume), (175, 50, 100));
+        let extreme = parameters(&utterance(2.0, 2.0, 2.0)).expect("allowed");
+        assert_eq!((extreme.rate, extreme.pitch, extreme.volume), (350, 99, 200));
+        assert_eq!(parameters(&utterance(1.0, 0.5, 0.0)).expect("allowed").pitch, 0);
+    }
+
+    #[test]
+    fn what_espeak_cannot_do_is_refused() {
+        for speed in [0.25, 4.0, f32::NAN] {
+            assert_eq!(parameters(&utterance(speed, 1.0, 1.0)).expect_err("too far").kind(), Kind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn ids_are_unique() {
+        let raw = |identifier: &str, languages: &[&str]| RawVoice {
+            name: String::new(),
+            identifier: identifier.to_owned(),
+            languages: languages.iter().map(|language| (*language).to_owned()).collect(),
+            gender: 0,
+        };
+        let voices = with_ids(vec![raw("a", &["en-gb", "en"]), raw("b", &["en-gb", "en"]), raw("c", &["en"])]);
+        let ids: Vec<&str> = voices.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(ids, ["en", "en-gb"]);
+    }
+}

@@ -1,0 +1,191 @@
+//! The engines: the only home of foreign code. Here is the table of them, and what an engine is.
+//!
+//! An engine blocks, is used by one thread at a time, and remembers nothing between calls: each answer is a function
+//! of the request alone. So a worker that died can be replaced by calling again.
+
+mod espeak;
+mod mock;
+mod whisper;
+
+use crate::{
+    error::{Error, Kind, Result},
+    speech::{ModelId, Samples, Segment, Voice},
+};
+use std::{
+    ops::ControlFlow,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+/// The caller's wish that the work should end. Engines look at it often, and show by looking that they are alive.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cancel {
+    wanted: Arc<AtomicBool>,
+    pulse: Pulse,
+}
+
+/// Counts signs of life. A count that stands still under work says that the engine hangs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// One more sign of life.
+    pub(crate) fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Cancel {
+    /// A wish that is not there yet, for work that beats this pulse.
+    pub(crate) fn new(pulse: Pulse) -> Self {
+        Self { wanted: Arc::default(), pulse }
+    }
+
+    /// Asks for the end of the work.
+    pub(crate) fn request(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the work should end. Counts as a sign of life.
+    pub(crate) fn wanted(&self) -> bool {
+        self.pulse.beat();
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// An error if the work should end.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.wanted() { Err(Error::new(Kind::Cancelled, "the caller gave up")) } else { Ok(()) }
+    }
+}
+
+/// All the context that a recogniser has beside the audio.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Hint {
+    /// ISO 639-1, "auto", or empty for the model's own.
+    pub(crate) language: String,
+    /// Write down in English.
+    pub(crate) translate: bool,
+    /// What went before.
+    pub(crate) prompt: String,
+    /// Times and probabilities of single words are wanted.
+    pub(crate) words: bool,
+    /// 0.0 to 1.0.
+    pub(crate) temperature: f32,
+    /// Candidates of the beam search; 0 = the default, 1 = greedy.
+    pub(crate) beam_size: i32,
+    /// Threads; 0 = the default.
+    pub(crate) threads: i32,
+    /// More audio follows the window.
+    pub(crate) more_follows: bool,
+}
+
+/// What a recogniser made of a window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Decoded {
+    /// In order; times count from the start of the window.
+    pub(crate) segments: Vec<Segment>,
+    /// ISO 639-1.
+    pub(crate) language: String,
+    /// How far the window is decided, where more audio follows; else all of it.
+    pub(crate) decided: Samples,
+}
+
+/// A loaded speech-to-text model.
+pub(crate) trait Recognizer: Send {
+    /// Writes down one window of 16 kHz mono audio.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a hint that the model cannot follow, `Cancelled`, `Internal` where the engine fails.
+    fn decode(&mut self, window: &[f32], hint: &Hint, cancel: &Cancel) -> Result<Decoded>;
+}
+
+/// What to say, and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Utterance {
+    /// The text, or an SSML document.
+    pub(crate) text: String,
+    /// Whether `text` is SSML.
+    pub(crate) ssml: bool,
+    /// The voice; empty = the engine's default.
+    pub(crate) voice: String,
+    /// Times the normal speed.
+    pub(crate) speed: f32,
+    /// Times the normal pitch.
+    pub(crate) pitch: f32,
+    /// Times the normal loudness.
+    pub(crate) volume: f32,
+}
+
+/// Takes audio as it is made; breaks when no more is wanted.
+pub(crate) type Sink<'a> = dyn FnMut(&[i16]) -> ControlFlow<()> + 'a;
+
+/// What a synthesiser can speak with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Voices {
+    /// The voices themselves.
+    pub(crate) voices: Vec<Voice>,
+    /// What may follow a voice after a "+".
+    pub(crate) variants: Vec<String>,
+}
+
+/// A loaded text-to-speech engine.
+pub(crate) trait Synthesizer: Send {
+    /// The rate of the audio that it makes, Hz.
+    fn sample_rate(&self) -> u32;
+
+    /// Speaks into `sink`, in order, until done or told to break.
+    ///
+    /// # Errors
+    /// `NotFound` for a voice that does not exist, `InvalidInput` for what the voice cannot do.
+    fn speak(&mut self, utterance: &Utterance, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()>;
+
+    /// All that it can speak with.
+    ///
+    /// # Errors
+    /// `Internal` where the engine fails.
+    fn voices(&mut self) -> Result<Voices>;
+}
+
+/// An engine with its model in memory.
+pub(crate) enum Engine {
+    /// Speech to text.
+    Recognizer(Box<dyn Recognizer>),
+    /// Text to speech.
+    Synthesizer(Box<dyn Synthesizer>),
+    /// Both, as only the mock can.
+    Both(Box<dyn Recognizer>, Box<dyn Synthesizer>),
+}
+
+/// What an engine is told when it is loaded.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// Threads for a call that names none.
+    pub(crate) threads: i32,
+    /// A folder for what has to be unpacked.
+    pub(crate) cache: PathBuf,
+}
+
+/// Loads an engine. Takes as long as it takes; beats `pulse` where it can.
+///
+/// # Errors
+/// What the engine says: `NotFound`, `InvalidInput` for a file that is no model, `Io` for a folder that cannot be
+/// written.
+pub(crate) fn load(model: &ModelId, setup: &Setup) -> Result<Engine> {
+    Ok(match model {
+        ModelId::Whisper(path) => Engine::Recognizer(Box::new(whisper::Whisper::from_file(path, setup.threads)?)),
+        ModelId::SelfTest => Engine::Recognizer(Box::new(whisper::Whisper::selftest(setup.threads)?)),
+        ModelId::Espeak => Engine::Synthesizer(Box::new(espeak::Espeak::load(&setup.cache)?)),
+        ModelId::Mock(faults) => {
+            let mock = mock::Mock::try_new(faults)?;
+            Engine::Both(Box::new(mock.clone()), Box::new(mock))
+        }
+    })
+}

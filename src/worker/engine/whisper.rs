@@ -1,0 +1,325 @@
+//! whisper.cpp: any ggml Whisper model.
+//!
+//! Each call has a state of its own: whisper.cpp's samplers keep random numbers in it, and an answer must not depend
+//! on the call before.
+
+use crate::{
+    error::{Error, Kind, Result},
+    models::selftest,
+    speech::{Samples, Segment, Word},
+    worker::engine::{Cancel, Decoded, Hint, Recognizer},
+};
+use std::{
+    fs,
+    io::Read,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+use whisper_rs::{
+    FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperSegment, WhisperState,
+};
+
+/// The magic number of a ggml model file, "ggml" read as a little-endian number.
+const MAGIC: [u8; 4] = *b"lmgg";
+
+/// whisper.cpp's own default, of whisper-cli too.
+const DEFAULT_BEAM: i32 = 5;
+
+/// whisper.cpp counts time in hundredths of a second.
+const SAMPLES_PER_TICK: i64 = Samples::RATE as i64 / 100;
+
+/// What whisper.cpp takes for silence where its models write it down.
+const SILENCE_MARKS: &[&str] = &["[BLANK_AUDIO]", "[ Silence ]", "[SILENCE]", "(silence)"];
+
+/// A Whisper model in memory.
+pub(super) struct Whisper {
+    context: WhisperContext,
+    /// Threads for a call that names none.
+    threads: i32,
+    name: String,
+}
+
+impl Whisper {
+    /// Loads a ggml model file.
+    ///
+    /// # Errors
+    /// `NotFound`, `Io`, or `InvalidInput` for a file that is no model or not a whole one.
+    pub(super) fn from_file(path: &Path, threads: i32) -> Result<Self> {
+        let name = path.display().to_string();
+        check_magic(path, &name)?;
+        install_hooks();
+        let context = WhisperContext::new_with_params(path, WhisperContextParameters::default())
+            .map_err(|_| Error::invalid(format!("model `{name}` is damaged or cut short; get it again")))?;
+        Ok(Self { context, threads, name })
+    }
+
+    /// Loads the model that is built in.
+    ///
+    /// # Errors
+    /// `Internal` if it is damaged.
+    pub(super) fn selftest(threads: i32) -> Result<Self> {
+        install_hooks();
+        let model = selftest::unpack()?;
+        let context = WhisperContext::new_from_buffer_with_params(&model, WhisperContextParameters::default())
+            .map_err(|cause| Error::new(Kind::Internal, "the built-in model cannot be loaded").because(cause))?;
+        Ok(Self { context, threads, name: "selftest".to_owned() })
+    }
+
+    /// The language to tell whisper.cpp, checked.
+    fn language(&self, wanted: &str) -> Result<String> {
+        let known = wanted == "auto" || wanted.is_empty() || whisper_rs::get_lang_id(wanted).is_some();
+        if wanted.contains('\0') || !known {
+            let message = format!("language `{wanted}` is not one that Whisper knows; give a code such as `en` or `auto`");
+            return Err(Error::invalid(message).in_field("config.language"));
+        }
+        if self.context.is_multilingual() {
+            return Ok(if wanted.is_empty() { "auto".to_owned() } else { wanted.to_owned() });
+        }
+        match wanted {
+            "" | "auto" | "en" | "english" => Ok("en".to_owned()),
+            other => {
+                let message = format!("language `{other}`: model `{}` understands English only", self.name);
+                Err(Error::invalid(message).in_field("config.language"))
+            }
+        }
+    }
+
+    fn parameters<'a>(&self, hint: &Hint, language: &'a str, cancel: &Cancel) -> Result<FullParams<'a, 'static>> {
+        let strategy = match if hint.beam_size == 0 { DEFAULT_BEAM } else { hint.beam_size } {
+            1 => SamplingStrategy::Greedy { best_of: 5 },
+            beam_size => SamplingStrategy::BeamSearch { beam_size, patience: -1.0 },
+        };
+        let mut parameters = FullParams::new(strategy);
+        parameters.set_n_threads(if hint.threads > 0 { hint.threads } else { self.threads });
+        parameters.set_language(Some(language));
+        if hint.translate && !self.context.is_multilingual() {
+            let message = format!("model `{}` understands English only and cannot translate", self.name);
+            return Err(Error::invalid(message).in_field("config.task"));
+        }
+        parameters.set_translate(hint.translate);
+        parameters.set_temperature(hint.temperature);
+        parameters.set_token_timestamps(hint.words);
+        if hint.prompt.contains('\0') {
+            return Err(Error::invalid("a prompt cannot hold NUL bytes").in_field("config.prompt"));
+        }
+        if !hint.prompt.is_empty() {
+            parameters.set_initial_prompt(&hint.prompt);
+        }
+        parameters.set_print_progress(false);
+        parameters.set_print_realtime(false);
+        parameters.set_print_timestamps(false);
+        parameters.set_print_special(false);
+        stop_when(&mut parameters, cancel.clone(), hint.more_follows);
+        Ok(parameters)
+    }
+}
+
+/// Ends the work when it is cancelled, and after the first pass over the window where more audio follows: whatever it
+/// would make of the rest is made better with that audio.
+fn stop_when(parameters: &mut FullParams<'_, '_>, cancel: Cancel, first_pass_only: bool) {
+    let passes = Arc::new(AtomicU32::new(0));
+    let enough = Arc::new(AtomicBool::new(false));
+    if first_pass_only {
+        // Called before each pass; the second call says that the first is over.
+        let enough = Arc::clone(&enough);
+        parameters.set_progress_callback_safe(move |_percent| {
+            if passes.fetch_add(1, Ordering::Relaxed) > 0 {
+                enough.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+    // whisper-rs 0.16 calls through the type that it was given, but stores a boxed trait object: with a plain closure
+    // it reads the wrong memory. With the boxed type both are the same. It leaks the box, some 50 bytes a call.
+    let stop: Box<dyn FnMut() -> bool> = Box::new(move || cancel.wanted() || enough.load(Ordering::Relaxed));
+    parameters.set_abort_callback_safe::<_, Box<dyn FnMut() -> bool>>(stop);
+}
+
+/// C libraries print where they like; ours go through `tracing`.
+fn install_hooks() {
+    whisper_rs::install_logging_hooks();
+}
+
+/// Tells apart what cannot be a model, before whisper.cpp sees it.
+fn check_magic(path: &Path, name: &str) -> Result<()> {
+    let mut file = fs::File::open(path).map_err(|cause| {
+        let kind = if cause.kind() == std::io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Io };
+        Error::new(kind, format!("cannot open model `{name}`")).because(cause)
+    })?;
+    let mut magic = [0; 4];
+    match file.metadata().map(|metadata| (metadata.is_dir(), metadata.len())) {
+        Ok((true, _)) => return Err(Error::invalid(format!("model `{name}` is a folder; name the file in it"))),
+        Ok((false, 0)) => return Err(Error::invalid(format!("model `{name}` is an empty file; get it again"))),
+        _ => {}
+    }
+    match file.read_exact(&mut magic) {
+        Ok(()) if magic == MAGIC => Ok(()),
+        Ok(()) => Err(Error::invalid(format!("`{name}` is not a ggml Whisper model"))),
+        Err(cause) if cause.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Err(Error::invalid(format!("`{name}` is not a ggml Whisper model")))
+        }
+        Err(cause) => Err(Error::new(Kind::Io, format!("cannot read model `{name}`")).because(cause)),
+    }
+}
+
+impl Recognizer for Whisper {
+    fn decode(&mut self, window: &[f32], hint: &Hint, cancel: &Cancel) -> Result<Decoded> {
+        let language = self.language(&hint.language)?;
+        let length = Samples(i64::try_from(window.len()).unwrap_or(i64::MAX));
+        // Less than 0.1 s is nothing to whisper.cpp, which would warn and return nothing. Say so without it.
+        if window.len() < Samples::RATE as usize / 10 {
+            let language = if language == "auto" { String::new() } else { language };
+            return Ok(Decoded { segments: Vec::new(), language, decided: length });
+        }
+        let parameters = self.parameters(hint, &language, cancel)?;
+        let mut state = self
+            .context
+            .create_state()
+            .map_err(|cause| Error::new(Kind::Internal, "whisper.cpp cannot set up a decode").because(cause))?;
+        let result = state.full(parameters, window);
+        cancel.check()?;
+        let segments = segments(&state, hint.words)?;
+        match result {
+            Ok(()) => {}
+            // The first pass is over, and the second was stopped by us.
+            Err(_) if hint.more_follows && !segments.is_empty() => {}
+            Err(_) if hint.more_follows => {}
+            Err(cause) => return Err(Error::new(Kind::Internal, "whisper.cpp cannot decode this").because(cause)),
+        }
+        let decided = match segments.last() {
+            Some(last) if hint.more_follows => last.end.min(length),
+            _ => length,
+        };
+        let language = whisper_rs::get_lang_str(state.full_lang_id_from_state()).unwrap_or("en").to_owned();
+        let segments = segments.into_iter().filter(|segment| !is_silence(&segment.text)).collect();
+        Ok(Decoded { segments, language, decided })
+    }
+}
+
+fn is_silence(text: &str) -> bool {
+    text.is_empty() || SILENCE_MARKS.contains(&text)
+}
+
+fn segments(state: &WhisperState, with_words: bool) -> Result<Vec<Segment>> {
+    state.as_iter().map(|segment| read_segment(&segment, with_words)).collect()
+}
+
+fn read_segment(segment: &WhisperSegment<'_>, with_words: bool) -> Result<Segment> {
+    let text = segment
+        .to_str_lossy()
+        .map_err(|cause| Error::new(Kind::Internal, "whisper.cpp gave a segment without text").because(cause))?;
+    let tokens = text_tokens(segment);
+    let count = tokens.len().max(1) as f32;
+    Ok(Segment {
+        start: ticks(segment.start_timestamp()),
+        end: ticks(segment.end_timestamp().max(segment.start_timestamp())),
+        text: text.trim().to_owned(),
+        confidence: tokens.iter().map(|token| token.probability).sum::<f32>() / count,
+        avg_logprob: tokens.iter().map(|token| token.logprob).sum::<f32>() / count,
+        no_speech_probability: segment.no_speech_probability(),
+        words: if with_words { words(&tokens) } else { Vec::new() },
+    })
+}
+
+/// One token of text, without the timestamps and marks between them.
+#[derive(Clone, Debug, Default)]
+struct Token {
+    bytes: Vec<u8>,
+    start: Samples,
+    end: Samples,
+    probability: f32,
+    logprob: f32,
+}
+
+fn text_tokens(segment: &WhisperSegment<'_>) -> Vec<Token> {
+    let is_text = |bytes: &[u8]| !bytes.starts_with(b"[_") && !bytes.starts_with(b"<|");
+    (0..segment.n_tokens())
+        .filter_map(|index| segment.get_token(index))
+        .filter_map(|token| {
+            let bytes = token.to_bytes().ok()?.to_vec();
+            let data = token.token_data();
+            is_text(&bytes).then(|| Token {
+                bytes,
+                start: ticks(data.t0),
+                end: ticks(data.t1.max(data.t0)),
+                probability: data.p,
+                logprob: data.plog,
+            })
+        })
+        .collect()
+}
+
+/// Joins tokens to words: a token that begins with a space begins a word. A character may be spread over tokens, so
+/// that text is made of bytes only when its word is whole.
+fn words(tokens: &[Token]) -> Vec<Word> {
+    let mut words: Vec<(Vec<u8>, Word, u16)> = Vec::new();
+    for token in tokens {
+        match words.last_mut() {
+            Some((bytes, word, count)) if !token.bytes.starts_with(b" ") => {
+                bytes.extend(&token.bytes);
+                word.end = word.end.max(token.end);
+                word.probability += token.probability;
+                *count += 1;
+            }
+            _ => {
+                let (start, end, probability) = (token.start, token.end, token.probability);
+                words.push((token.bytes.clone(), Word { start, end, text: String::new(), probability }, 1));
+            }
+        }
+    }
+    words
+        .into_iter()
+        .map(|(bytes, mut word, count)| {
+            word.text = String::from_utf8_lossy(&bytes).trim().to_owned();
+            word.probability /= f32::from(count);
+            word
+        })
+        .filter(|word| !word.text.is_empty())
+        .collect()
+}
+
+fn ticks(ticks: i64) -> Samples {
+    Samples(ticks.max(0).saturating_mul(SAMPLES_PER_TICK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(text: &[u8], start: i64, end: i64) -> Token {
+        Token { bytes: text.to_vec(), start: Samples(start), end: Samples(end), probability: 0.5, logprob: -0.7 }
+    }
+
+    #[test]
+    fn tokens_are_joined_to_words() {
+        let words = words(&[token(b" turn", 0, 10), token(b" kit", 10, 20), token(b"chen", 20, 30), token(b".", 30, 31)]);
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(texts, ["turn", "kitchen."]);
+        assert_eq!((words[1].start, words[1].end), (Samples(10), Samples(31)));
+        assert!((words[1].probability - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_character_may_be_spread_over_tokens() {
+        let words = words(&[token(&[b' ', 0xC3], 0, 1), token(&[0xBC], 1, 2)]);
+        assert_eq!(words[0].text, "ü");
+    }
+
+    #[test]
+    fn a_file_that_is_no_model_is_told_apart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |bytes: &[u8]| {
+            let path = folder.path().join("m.bin");
+            fs::write(&path, bytes).expect("it is written");
+            check_magic(&path, "m.bin").map_err(|error| error.kind())
+        };
+        assert_eq!(file(b""), Err(Kind::InvalidInput));
+        assert_eq!(file(b"lm"), Err(Kind::InvalidInput));
+        assert_eq!(file(b"GGUF....."), Err(Kind::InvalidInput));
+        assert_eq!(file(b"lmgg"), Ok(()));
+        assert_eq!(check_magic(folder.path(), "f").map_err(|error| error.kind()), Err(Kind::InvalidInput));
+        assert_eq!(check_magic(Path::new("/nowhere"), "f").map_err(|error| error.kind()), Err(Kind::NotFound));
+    }
+}

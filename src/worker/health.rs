@@ -1,0 +1,63 @@
+//! How the engine is, as both worker contracts report it.
+
+use crate::{
+    proto::status,
+    speech::ModelId,
+    worker::{
+        BUILD_ID,
+        thread::{EngineThread, Stage},
+    },
+};
+use std::collections::HashMap;
+
+/// Answers both `Health` calls.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    engine: EngineThread,
+    engine_name: String,
+    model_name: String,
+}
+
+/// What both `HealthResponse`s hold.
+pub(super) struct Report {
+    /// "ok", "loading", "error".
+    pub(super) status: String,
+    /// What is loaded.
+    pub(super) model_name: String,
+    /// By which engine.
+    pub(super) engine: String,
+    /// `build_id`; `pulse`, the signs of life so far; `kind`, the kind of the failure.
+    pub(super) metadata: HashMap<String, String>,
+    /// Why the status is "error".
+    pub(super) reason: String,
+}
+
+impl Reporter {
+    /// Reports on this engine.
+    pub(super) fn new(engine: EngineThread, model: &ModelId) -> Self {
+        Self { engine, engine_name: model.engine().to_owned(), model_name: model.to_string() }
+    }
+
+    /// How it is now.
+    pub(super) fn report(&self) -> Report {
+        let mut metadata = HashMap::from([
+            ("build_id".to_owned(), BUILD_ID.to_owned()),
+            ("pulse".to_owned(), self.engine.pulse().count().to_string()),
+        ]);
+        let (status, reason) = match self.engine.stage() {
+            Stage::Loading => ("loading", String::new()),
+            Stage::Ready => ("ok", String::new()),
+            Stage::Failed(kind, message) => {
+                metadata.insert("kind".to_owned(), status::reason(kind).to_owned());
+                ("error", message)
+            }
+        };
+        Report {
+            status: status.to_owned(),
+            model_name: self.model_name.clone(),
+            engine: self.engine_name.clone(),
+            metadata,
+            reason,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The engine's thread: loads the model, then does one job after another.
+//!
+//! Engines block, so they get a thread of their own. Nobody waits for it: when the process ends, it ends.
+
+use crate::{
+    error::{Error, Kind, Result},
+    speech::ModelId,
+    worker::engine::{self, Cancel, Decoded, Engine, Hint, Pulse, Recognizer, Setup, Synthesizer, Utterance, Voices},
+};
+use std::{ops::ControlFlow, thread};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Jobs that wait. The server gives a worker one at a time; a stand-alone worker has a few callers.
+const QUEUE: usize = 16;
+
+/// Audio that waits for a slow reader, in chunks of at least 60 ms.
+const AUDIO_AHEAD: usize = 16;
+
+/// Where the engine is.
+#[derive(Clone, Debug)]
+pub(super) enum Stage {
+    /// The model is being loaded.
+    Loading,
+    /// It works.
+    Ready,
+    /// It could not be loaded: the kind of the failure, and the sentence.
+    Failed(Kind, String),
+}
+
+/// A piece of speech, on its way out.
+pub(super) struct Audio {
+    /// Mono.
+    pub(super) samples: Vec<i16>,
+    /// Hz.
+    pub(super) rate: u32,
+}
+
+enum Job {
+    Decode { window: Vec<f32>, hint: Hint, cancel: Cancel, reply: oneshot::Sender<Result<Decoded>> },
+    Speak { utterance: Utterance, cancel: Cancel, audio: mpsc::Sender<Result<Audio>> },
+    Voices { reply: oneshot::Sender<Result<Voices>> },
+}
+
+/// A handle to the engine's thread.
+#[derive(Clone)]
+pub(super) struct EngineThread {
+    jobs: mpsc::Sender<Job>,
+    stage: watch::Receiver<Stage>,
+    pulse: Pulse,
+}
+
+impl EngineThread {
+    /// Starts the thread, which begins to load the model.
+    ///
+    /// # Errors
+    /// `Internal` where the system gives no thread.
+    pub(super) fn spawn(model: ModelId, setup: Setup) -> Result<Self> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (stage_sender, stage) = watch::channel(Stage::Loading);
+        let pulse = Pulse::default();
+        thread::Builder::new()
+            .name("engine".to_owned())
+            // The stack of the main thread: C++ takes what it gets there.
+            .stack_size(8 << 20)
+            .spawn(move || live(&model, &setup, &stage_sender, queue))
+            .map_err(|cause| Error::new(Kind::Internal, "the system gives no thread for the engine").because(cause))?;
+        Ok(Self { jobs, stage, pulse })
+    }
+
+    /// Where the engine is now.
+    pub(super) fn stage(&self) -> Stage {
+        self.stage.borrow().clone()
+    }
+
+    /// Signs of life so far.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// Writes down a window.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) async fn decode(&self, window: Vec<f32>, hint: Hint, cancel: Cancel) -> Result<Decoded> {
+        let (reply, answer) = oneshot::channel();
+        self.give(Job::Decode { window, hint, cancel, reply }).await?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Speaks; the audio comes as it is made, and the channel closes at the end.
+    ///
+    /// # Errors
+    /// `Internal` if the thread is gone; what the engine says comes through the channel.
+    pub(super) async fn speak(&self, utterance: Utterance, cancel: Cancel) -> Result<mpsc::Receiver<Result<Audio>>> {
+        let (audio, receiver) = mpsc::channel(AUDIO_AHEAD);
+        self.give(Job::Speak { utterance, cancel, audio }).await?;
+        Ok(receiver)
+    }
+
+    /// All voices.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) async fn voices(&self) -> Result<Voices> {
+        let (reply, answer) = oneshot::channel();
+        self.give(Job::Voices { reply }).await?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    async fn give(&self, job: Job) -> Result<()> {
+        if let Stage::Failed(kind, message) = self.stage() {
+            return Err(Error::new(kind, message));
+        }
+        self.jobs.send(job).await.map_err(|_| gone())
+    }
+}
+
+fn gone() -> Error {
+    Error::new(Kind::Internal, "the engine's thread has ended")
+}
+
+/// The life of the thread.
+fn live(model: &ModelId, setup: &Setup, stage: &watch::Sender<Stage>, mut queue: mpsc::Receiver<Job>) {
+    let mut engine = match engine::load(model, setup) {
+        Ok(engine) => engine,
+        Err(error) => {
+            stage.send_replace(Stage::Failed(error.kind(), error.to_string()));
+            // Whoever asked before this was known hears it too.
+            while let Some(job) = queue.blocking_recv() {
+                refuse(job, || Error::new(error.kind(), error.to_string()));
+            }
+            return;
+        }
+    };
+    stage.send_replace(Stage::Ready);
+    while let Some(job) = queue.blocking_recv() {
+        work(&mut engine, job);
+    }
+}
+
+fn work(engine: &mut Engine, job: Job) {
+    match job {
+        Job::Decode { window, hint, cancel, reply } => {
+            let result = match recognizer(engine) {
+                Some(recognizer) => cancel.check().and_then(|()| recognizer.decode(&window, &hint, &cancel)),
+                None => Err(Error::new(Kind::Unsupported, "this worker's engine does not recognise speech")),
+            };
+            // A caller that has gone needs no answer.
+            reply.send(result).unwrap_or_default();
+        }
+        Job::Speak { utterance, cancel, audio } => match synthesizer(engine) {
+            Some(synthesizer) => speak(synthesizer, &utterance, &cancel, &audio),
+            None => refuse(Job::Speak { utterance, cancel, audio }, cannot_speak),
+        },
+        Job::Voices { reply } => {
+            let result = synthesizer(engine).ok_or_else(cannot_speak).and_then(Synthesizer::voices);
+            reply.send(result).unwrap_or_default();
+        }
+    }
+}
+
+fn speak(engine: &mut dyn Synthesizer, utterance: &Utterance, cancel: &Cancel, audio: &mpsc::Sender<Result<Audio>>) {
+    let rate = engine.sample_rate();
+    let mut sink = |samples: &[i16]| {
+        let chunk = Audio { samples: samples.to_vec(), rate };
+        match audio.blocking_send(Ok(chunk)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    };
+    let result = cancel.check().and_then(|()| engine.speak(utterance, cancel, &mut sink));
+    if let Err(error) = result {
+        // A caller that has gone needs no answer.
+        audio.blocking_send(Err(error)).unwrap_or_default();
+    }
+}
+
+fn recognizer(engine: &mut Engine) -> Option<&mut (dyn Recognizer + 'static)> {
+    match engine {
+        Engine::Recognizer(recognizer) | Engine::Both(recognizer, _) => Some(&mut **recognizer),
+        Engine::Synthesizer(_) => None,
+    }
+}
+
+fn synthesizer(engine: &mut Engine) -> Option<&mut (dyn Synthesizer + 'static)> {
+    match engine {
+        Engine::Synthesizer(synthesizer) | Engine::Both(_, synthesizer) => Some(&mut **synthesizer),
+        Engine::Recognizer(_) => None,
+    }
+}
+
+fn cannot_speak() -> Error {
+    Error::new(Kind::Unsupported, "this worker's engine does not speak")
+}
+
+fn refuse(job: Job, why: impl Fn() -> Error) {
+    match job {
+        Job::Decode { reply, .. } => reply.send(Err(why())).unwrap_or_default(),
+        Job::Speak { audio, .. } => audio.blocking_send(Err(why())).unwrap_or_default(),
+        Job::Voices { reply } => reply.send(Err(why())).unwrap_or_default(),
+    }
+}
