@@ -34,7 +34,9 @@ pub(crate) fn env(name: &str) -> Option<OsString> {
 pub(crate) fn own_program() -> Result<PathBuf> {
     match std::env::current_exe() {
         Ok(path) => Ok(path),
-        Err(cause) => at_execfn().ok_or_else(|| Error::new(Kind::Io, "cannot find this program's own file").because(cause)),
+        Err(cause) => {
+            at_execfn().ok_or_else(|| Error::new(Kind::Io, "cannot find this program's own file").because(cause))
+        }
     }
 }
 

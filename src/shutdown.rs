@@ -43,8 +43,9 @@ impl Notice {
 impl Listener {
     /// Waits until a stop at least this urgent is wanted. A notice that was dropped counts as one.
     pub(crate) async fn wanted(&mut self, urgency: Stop) {
-        // The error says that the sender is gone, and with it everybody who could ever ask again.
-        self.0.wait_for(|stop| *stop >= urgency).await.map_or((), |_| ());
+        // The error says that the sender is gone, and with it everybody who could ever ask again: that is a stop too.
+        let heard = self.0.wait_for(|stop| *stop >= urgency).await;
+        drop(heard);
     }
 }
 

@@ -151,7 +151,9 @@ impl ModelId {
         match (engine, model) {
             ("whisper", Some(model)) if model.as_os_str() == "selftest" => Ok(ModelId::SelfTest),
             ("whisper", Some(model)) => Ok(ModelId::Whisper(model)),
-            ("whisper", None) => Err(Error::invalid("the whisper engine needs `--model`: a ggml model file, or `selftest`")),
+            ("whisper", None) => {
+                Err(Error::invalid("the whisper engine needs `--model`: a ggml model file, or `selftest`"))
+            }
             ("espeak", None) => Ok(ModelId::Espeak),
             ("mock", None) => Ok(ModelId::Mock(String::new())),
             (mock, None) if mock.starts_with("mock:") => {

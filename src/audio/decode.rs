@@ -77,7 +77,7 @@ enum Packets {
 }
 
 impl Decoder {
-    /// Reads the header. `name` is what messages call the input: "talk.wav", "standard input".
+    /// Reads the header. `name` is what messages call the input: "`talk.wav`", "standard input".
     pub(crate) fn open(source: Source, name: &str) -> Result<Self> {
         let failure = Failure::default();
         let mut stream = source.into_stream(failure.clone());
@@ -87,7 +87,7 @@ impl Decoder {
             Err(error) => return Err(failure.instead_of(unreadable(name, error), name)),
         };
         if head.is_empty() {
-            return Err(Error::new(Kind::InvalidInput, format!("`{name}` is empty")));
+            return Err(Error::new(Kind::InvalidInput, format!("{name} is empty")));
         }
         let (packets, params, announced, available) = if riff::is_wave(&head) {
             let wave = Wave::open(stream, &head, name).map_err(|error| failure.instead_of(error, name))?;
@@ -99,9 +99,8 @@ impl Decoder {
             let reader = guarded(|| probe(stream, is_named(&head))).map_err(|fault| match failure.take() {
                 Some(error) => unreadable(name, error),
                 None if is_piped_m4a => {
-                    let message =
-                        format!("`{name}` is an M4A that cannot be read from a pipe; save it to a file first");
-                    Error::new(Kind::InvalidInput, message).because(fault)
+                    let message = format!("{name} is an M4A that cannot be read from a pipe; save it to a file first");
+                    Error::new(Kind::InvalidInput, message)
                 }
                 None => explain(name, &fault),
             })?;
@@ -281,7 +280,7 @@ impl Decoder {
         if self.found == 0.0 && !self.is_named {
             return not_understood(&self.name);
         }
-        let message = format!("`{}` is damaged after {:.1} s and cannot be read on", self.name, self.found);
+        let message = format!("{} is damaged after {:.1} s and cannot be read on", self.name, self.found);
         Error::new(Kind::InvalidInput, message)
     }
 
@@ -351,7 +350,7 @@ fn audio_track(reader: &dyn FormatReader, name: &str) -> Result<(u32, AudioCodec
     let track = reader.default_track(TrackType::Audio);
     let params = track.and_then(|track| Some((track, track.codec_params.as_ref()?.audio()?)));
     let Some((track, params)) = params else {
-        return Err(Error::new(Kind::InvalidInput, format!("`{name}` has no audio in it that is understood")));
+        return Err(Error::new(Kind::InvalidInput, format!("{name} has no audio in it that is understood")));
     };
     // Files that are written in fragments announce nothing, as a zero.
     Ok((track.id, params.clone(), track.num_frames.filter(|&frames| frames > 0)))
@@ -360,12 +359,12 @@ fn audio_track(reader: &dyn FormatReader, name: &str) -> Result<(u32, AudioCodec
 fn open_codec(params: &AudioCodecParameters, name: &str) -> Result<Box<dyn AudioDecoder>> {
     let channels = params.channels.as_ref().map_or(1, |channels| channels.count());
     if channels == 0 || channels > riff::MAX_CHANNELS {
-        let message = format!("`{name}` has {channels} channels; 1 to {} are read", riff::MAX_CHANNELS);
+        let message = format!("{name} has {channels} channels; 1 to {} are read", riff::MAX_CHANNELS);
         return Err(Error::new(Kind::InvalidInput, message));
     }
     let codec = guarded(|| get_codecs().make_audio_decoder(params, &AudioDecoderOptions::default()));
     codec.map_err(|fault| {
-        let message = format!("`{name}` is encoded in a way that is not understood; convert it to WAV first");
+        let message = format!("{name} is encoded in a way that is not understood; convert it to WAV first");
         Error::new(Kind::InvalidInput, message).because(fault)
     })
 }
@@ -376,8 +375,7 @@ fn guarded<T>(run: impl FnOnce() -> symphonia::core::errors::Result<T>) -> symph
 }
 
 fn not_understood(name: &str) -> Error {
-    let message =
-        format!("`{name}` is not an audio file that is understood; it can be WAV, AIFF, FLAC, MP3, OGG or M4A");
+    let message = format!("{name} is not an audio file that is understood; it can be WAV, AIFF, FLAC, MP3, OGG or M4A");
     Error::new(Kind::InvalidInput, message)
 }
 
@@ -386,10 +384,10 @@ fn explain(name: &str, fault: &Fault) -> Error {
     match fault {
         Fault::Unsupported(_) => not_understood(name),
         Fault::IoError(_) => {
-            let message = format!("`{name}` ends within its header; it was cut short, record or copy it again");
+            let message = format!("{name} ends within its header; it was cut short, record or copy it again");
             Error::new(Kind::InvalidInput, message)
         }
-        fault => Error::new(Kind::InvalidInput, format!("`{name}` is damaged")).because(fault.to_string()),
+        fault => Error::new(Kind::InvalidInput, format!("{name} is damaged")).because(fault.to_string()),
     }
 }
 

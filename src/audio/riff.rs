@@ -347,5 +347,5 @@ fn cut_header(name: &str, error: io::Error) -> Error {
 }
 
 fn wrong(name: &str, what: &str) -> Error {
-    Error::new(Kind::InvalidInput, format!("`{name}` {what}"))
+    Error::new(Kind::InvalidInput, format!("{name} {what}"))
 }

@@ -90,5 +90,5 @@ impl MediaSource for Watched {
 }
 
 pub(super) fn unreadable(name: &str, error: io::Error) -> Error {
-    Error::new(Kind::Io, format!("`{name}` cannot be read")).because(error)
+    Error::new(Kind::Io, format!("{name} cannot be read")).because(error)
 }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::Path;
 
 use crate::audio::i16_to_bytes;
 use crate::error::{Error, Kind, Result};
@@ -62,15 +61,6 @@ pub(crate) struct WavFile {
 }
 
 impl WavFile {
-    /// Creates the file, or empties the one that is there, for mono audio at `rate` Hz.
-    pub(crate) fn create(path: &Path, rate: u32) -> Result<Self> {
-        let name = path.display().to_string();
-        let file = File::create(path).map_err(|error| {
-            Error::new(Kind::Io, format!("`{name}` cannot be created; check the folder and its rights")).because(error)
-        })?;
-        Self::over(file, &name, rate)
-    }
-
     /// Writes to a file that is open already; it must be seekable. `name` is what messages call it.
     pub(crate) fn over(file: File, name: &str, rate: u32) -> Result<Self> {
         let spec = hound::WavSpec {
@@ -143,7 +133,7 @@ mod tests {
     fn a_file_equals_what_memory_would_hold() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.wav");
-        let mut file = WavFile::create(&path, 16_000).unwrap();
+        let mut file = WavFile::over(File::create(&path).unwrap(), "x.wav", 16_000).unwrap();
         file.write(&[1, 2, 3]).unwrap();
         file.write(&[]).unwrap();
         file.write(&[-4]).unwrap();
@@ -152,16 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_created_is_named() {
-        let error = WavFile::create(Path::new("/nowhere/out.wav"), 16_000).err().unwrap();
-        assert_eq!(error.kind(), Kind::Io);
-        assert!(error.to_string().contains("`/nowhere/out.wav` cannot be created"));
-    }
-
-    #[test]
     fn four_gibibytes_are_the_end() {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = WavFile::create(&folder.path().join("long.wav"), 16_000).unwrap();
+        let mut file =
+            WavFile::over(File::create(folder.path().join("long.wav")).unwrap(), "long.wav", 16_000).unwrap();
         file.written = MAX_DATA_BYTES - 4;
         file.write(&[1, 2]).unwrap();
         let error = file.write(&[3]).err().unwrap();

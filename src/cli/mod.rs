@@ -72,6 +72,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    quiet_guarded_panics();
     match dispatch(cli) {
         Ok(()) => Exit::Ok,
         Err(error) if output::is_closed_pipe(&error) => Exit::Ok,
@@ -80,6 +81,19 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> Exit {
             error.kind().into()
         }
     }
+}
+
+/// Decoders of foreign files may panic on hostile ones. The threads that run them catch it and say what is wrong with
+/// the file; the panic itself is for developers.
+fn quiet_guarded_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some(GUARDED_THREAD) {
+            tracing::debug!(%panic, "Decoder panicked.");
+        } else {
+            default(panic);
+        }
+    }));
 }
 
 fn dispatch(cli: Cli) -> Result<()> {
@@ -226,6 +240,9 @@ fn say(line: &str) {
     let clear = if stderr.is_terminal() { "\r\u{1b}[2K" } else { "" };
     writeln!(stderr, "{clear}{line}").unwrap_or_default();
 }
+
+/// The name of the threads that decode audio.
+const GUARDED_THREAD: &str = "decode";
 
 /// How long a server of our own may take to end with its call.
 const FAREWELL: Duration = Duration::from_secs(3);

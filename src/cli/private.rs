@@ -28,6 +28,7 @@ async fn start() -> Result<PrivateServer> {
         insecure: false,
         model: None,
         voice: super::serve::DEFAULT_VOICE.to_owned(),
+        is_private: true,
         program: config::own_program()?,
         cache: config::cache_folder(config::env),
         threads: 0,

@@ -49,7 +49,7 @@ pub(super) struct Args {
     voice: String,
 
     /// Threads of an engine [default: the cores, at most 4]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=256))]
+    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", value_parser = clap::value_parser!(i32).range(1..=256))]
     threads: Option<i32>,
 
     /// How long open calls may take to end after SIGTERM
@@ -73,6 +73,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
         insecure: args.insecure,
         model: args.model.map(absolute).transpose()?,
         voice: args.voice,
+        is_private: false,
         program: config::own_program()?,
         cache: config::cache_folder(config::env),
         threads: args.threads.unwrap_or(0),
@@ -91,11 +92,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
 
 /// A model file as the workers can find it, wherever they start.
 fn absolute(model: String) -> Result<String> {
-    if model.contains('/') || Path::new(&model).is_file() {
-        crate::client::absolute_path(&model)
-    } else {
-        Ok(model)
-    }
+    if model.contains('/') || Path::new(&model).is_file() { crate::client::absolute_path(&model) } else { Ok(model) }
 }
 
 /// Turns each signal into more urgency.

@@ -12,10 +12,7 @@ use crate::{
 };
 use hyper_util::rt::TokioIo;
 use output::Output;
-use std::{
-    pin::Pin,
-    time::Duration,
-};
+use std::{pin::Pin, time::Duration};
 use tokio::{
     net::UnixStream,
     time::{Instant, timeout, timeout_at},
@@ -185,7 +182,7 @@ fn explain(status: Status) -> Error {
 
 /// Where a server is.
 enum Place {
-    Tcp(Endpoint),
+    Tcp(Box<Endpoint>),
     Unix(String),
 }
 
@@ -203,8 +200,9 @@ fn endpoint(address: &str) -> Result<Place> {
         return Err(wrong("it is not an address; give HOST:PORT or unix:PATH"));
     }
     let endpoint = Endpoint::from_shared(format!("http://{authority}"));
-    let endpoint = endpoint.map_err(|cause| wrong("it is not an address; give HOST:PORT or unix:PATH").because(cause))?;
-    Ok(Place::Tcp(endpoint.tcp_nodelay(true).connect_timeout(CONNECT)))
+    let endpoint =
+        endpoint.map_err(|cause| wrong("it is not an address; give HOST:PORT or unix:PATH").because(cause))?;
+    Ok(Place::Tcp(Box::new(endpoint.tcp_nodelay(true).connect_timeout(CONNECT))))
 }
 
 async fn connect(address: &str) -> Result<Channel> {

@@ -64,6 +64,19 @@ impl Output {
         }
     }
 
+    /// Tells something to those who asked to know more.
+    pub(crate) fn note_verbose(&self, note: &str) {
+        if self.verbose > 0 {
+            self.note(note);
+        }
+    }
+
+    /// Whether a line that changes in place is wanted: on a terminal that somebody watches.
+    pub(crate) fn is_live(&self) -> bool {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        !self.quiet && io::stderr().is_terminal() && !is_set("CI")
+    }
+
     /// Warns of something that a script's owner wants to find in the log.
     pub(crate) fn warn(&self, warning: &str) {
         if !self.quiet {

@@ -1,5 +1,6 @@
 //! `speechctl stt`: what is said in a recording, in words.
 
+mod progress;
 mod source;
 
 use crate::{
@@ -8,6 +9,7 @@ use crate::{
     proto::v1::{self, RecognitionConfig, recognize_file_response::Event},
     speech::{Samples, Segment, Word},
 };
+use progress::Progress;
 use source::Recording;
 use std::path::{Path, PathBuf};
 
@@ -54,7 +56,7 @@ pub(crate) struct Args {
     beam: Option<i32>,
 
     /// Threads of the engine [default: the cores, at most 4]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=256))]
+    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", value_parser = clap::value_parser!(i32).range(1..=256))]
     threads: Option<i32>,
 
     /// Shape of the transcript
@@ -156,6 +158,8 @@ async fn transcribe(
     output: Output,
 ) -> Result<Document> {
     let mut client = connection.speech();
+    output.note_verbose(&recording.describe());
+    let progress = Progress::start(recording.duration_hint(), output);
     let (messages, mut outcome) = recording.send(config)?;
     let call = client.recognize_file(connection.request(messages));
     let call = async {
@@ -167,7 +171,7 @@ async fn transcribe(
                 Some(Event::Segment(segment)) => {
                     let segment = Segment::from(segment);
                     if format == Format::Text {
-                        output.line(&segment.text)?;
+                        progress.beside(|| output.line(&segment.text))?;
                     }
                     document.segments.push(entry(segment));
                 }
@@ -178,8 +182,9 @@ async fn transcribe(
                     done.warnings.iter().for_each(|warning| output.warn(warning));
                     return Ok(document);
                 }
-                // Progress, or what a newer server tells.
-                Some(Event::Progress(_)) | None => {}
+                Some(Event::Progress(so_far)) => progress.at(Samples(so_far.decided)),
+                // From a newer server.
+                None => {}
             }
         }
         Err(Error::new(Kind::Unavailable, "the server broke off before the end of the recording; try again"))
@@ -194,9 +199,8 @@ async fn transcribe(
             (document, None) => document?,
         },
     };
-    if let Some(warning) = outcome.warning() {
-        output.warn(&warning);
-    }
+    progress.end();
+    outcome.warnings().iter().for_each(|warning| output.warn(warning));
     let texts: Vec<&str> = document.segments.iter().map(|segment| segment.text.as_str()).collect();
     document.text = texts.join(" ");
     Ok(document)

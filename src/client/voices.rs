@@ -115,7 +115,8 @@ fn table(document: &Document) -> String {
         let mark = if voice.is_default { " (default)" } else { "" };
         let gender = voice.gender.unwrap_or("-");
         // A String takes everything.
-        writeln!(table, "{:widest$}  {gender:6}  {:6}  {}{mark}", voice.id, voice.engine, voice.name).unwrap_or_default();
+        writeln!(table, "{:widest$}  {gender:6}  {:6}  {}{mark}", voice.id, voice.engine, voice.name)
+            .unwrap_or_default();
     }
     table
 }

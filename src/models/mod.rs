@@ -50,7 +50,9 @@ fn by_path(name: &str, paths: Paths) -> Result<ModelId> {
     let path = Path::new(name);
     if !name.contains('/') {
         let known = "there are `selftest` and, by its path, any ggml Whisper model file";
-        return Err(Error::new(Kind::NotFound, format!("model `{name}` is not known; {known}")).in_field("config.model"));
+        return Err(
+            Error::new(Kind::NotFound, format!("model `{name}` is not known; {known}")).in_field("config.model")
+        );
     }
     if paths == Paths::Refused {
         let message = format!("model `{name}`: paths are taken only from callers on the server's own machine");

@@ -60,12 +60,7 @@ fn confidence(avg_logprob: f32, words: &[Word]) -> f32 {
 
 fn checked_word(word: stt::Word, length: Samples) -> Result<Word> {
     let (start, end) = span(word.start, word.end, length)?;
-    Ok(Word {
-        start,
-        end,
-        text: word.word.trim().to_owned(),
-        probability: finite(word.probability).clamp(0.0, 1.0),
-    })
+    Ok(Word { start, end, text: word.word.trim().to_owned(), probability: finite(word.probability).clamp(0.0, 1.0) })
 }
 
 /// A span in seconds as positions, cut to the window.
@@ -151,12 +146,7 @@ impl From<v1::Segment> for Segment {
 
 impl From<v1::Word> for Word {
     fn from(word: v1::Word) -> Self {
-        Word {
-            start: Samples(word.start),
-            end: Samples(word.end),
-            text: word.text,
-            probability: word.probability,
-        }
+        Word { start: Samples(word.start), end: Samples(word.end), text: word.text, probability: word.probability }
     }
 }
 

@@ -121,7 +121,8 @@ async fn bind_tcp(address: &str, insecure: bool) -> Result<Socket> {
         };
         Error::new(Kind::Io, format!("cannot listen on `{address}`{way_out}")).because(cause)
     })?;
-    let local = listener.local_addr().map_err(|cause| Error::new(Kind::Io, "a socket without address").because(cause))?;
+    let local =
+        listener.local_addr().map_err(|cause| Error::new(Kind::Io, "a socket without address").because(cause))?;
     Ok(Socket::Tcp(listener, local))
 }
 
@@ -133,11 +134,13 @@ fn bind_unix(path: &Path) -> Result<Socket> {
     }
     if let Ok(metadata) = fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {
-            let message = format!("cannot listen on `unix:{name}`: a file that is no socket is there; it is left alone");
+            let message =
+                format!("cannot listen on `unix:{name}`: a file that is no socket is there; it is left alone");
             return Err(Error::new(Kind::Io, message));
         }
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            let message = format!("cannot listen on `unix:{name}`: another server has it; stop that one, or choose another");
+            let message =
+                format!("cannot listen on `unix:{name}`: another server has it; stop that one, or choose another");
             return Err(Error::new(Kind::Io, message));
         }
         // Left behind by a server that was killed.

@@ -18,11 +18,8 @@ use api::{speech::Speech, tutorial::Tutorial};
 use guard::deadline::DeadlineLayer;
 use listen::Socket;
 use std::{path::PathBuf, time::Duration};
-use supervisor::{Null, Supervisor};
-use tokio::{
-    task::JoinSet,
-    time::timeout,
-};
+use supervisor::{Null, Spares, Supervisor};
+use tokio::{task::JoinSet, time::timeout};
 use tonic::{service::Routes, transport::Server};
 use tonic_health::ServingStatus;
 
@@ -48,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) voice: String,
     /// The program that workers run: this one.
     pub(crate) program: PathBuf,
+    /// Whether it serves one call and ends.
+    pub(crate) is_private: bool,
     /// Where workers unpack things.
     pub(crate) cache: PathBuf,
     /// Threads of an engine; 0 = the worker's own choice.
@@ -178,19 +177,14 @@ fn supervisor_settings(settings: &Settings) -> supervisor::Settings {
         threads: settings.threads,
         load_timeout: settings.load_timeout,
         hang_timeout: settings.hang_timeout,
+        spares: if settings.is_private { Spares::None } else { Spares::Kept },
         null: Null::detect(),
     }
 }
 
 /// The names under which health is asked for: the whole, each service, and what they do.
 fn names() -> [&'static str; 5] {
-    [
-        "",
-        example::speech_recognition_server::SERVICE_NAME,
-        v1::speech_recognition_server::SERVICE_NAME,
-        "stt",
-        "tts",
-    ]
+    ["", example::speech_recognition_server::SERVICE_NAME, v1::speech_recognition_server::SERVICE_NAME, "stt", "tts"]
 }
 
 /// Every service of the public port.

@@ -166,7 +166,7 @@ fn window(data: &[u8]) -> Result<Vec<f32>> {
         }
         return Ok(window);
     }
-    if data.len() % 2 != 0 {
+    if !data.len().is_multiple_of(2) {
         return Err(Error::invalid("audio_data holds half a sample; it takes 16-bit samples").in_field("audio_data"));
     }
     Ok(audio::bytes_to_i16(data).into_iter().map(audio::to_f32).collect())

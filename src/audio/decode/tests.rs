@@ -36,7 +36,7 @@ fn drain(mut decoder: Decoder) -> Result<Heard> {
 }
 
 fn hear(bytes: &[u8]) -> Result<Heard> {
-    drain(Decoder::open(Source::Bytes(bytes.to_vec()), "x.wav")?)
+    drain(Decoder::open(Source::Bytes(bytes.to_vec()), "`x.wav`")?)
 }
 
 fn refusal(bytes: &[u8]) -> String {
@@ -195,7 +195,7 @@ fn an_m4a_with_its_index_at_the_end_needs_a_file() {
     let error = Decoder::open(drip(M4A, false), "standard input").err().unwrap();
     assert_eq!(
         error.to_string(),
-        "`standard input` is an M4A that cannot be read from a pipe; save it to a file first"
+        "standard input is an M4A that cannot be read from a pipe; save it to a file first"
     );
 }
 
@@ -377,7 +377,7 @@ fn an_input_that_fails_is_no_end() {
             let result = Decoder::open(drip(&bytes[..length], true), "standard input").and_then(drain);
             let error = result.err().unwrap();
             assert_eq!(error.kind(), Kind::Io, "{error}");
-            assert_eq!(error.to_string(), "`standard input` cannot be read");
+            assert_eq!(error.to_string(), "standard input cannot be read: the cable is out");
         }
     }
     let folder = Source::File(std::fs::File::open("/").unwrap());

@@ -28,8 +28,8 @@ pub(super) struct Recording {
 
 /// How the reading of a recording ends.
 pub(super) struct Outcome {
-    receiver: oneshot::Receiver<Result<Option<String>>>,
-    known: Option<Result<Option<String>>>,
+    receiver: oneshot::Receiver<Result<Vec<String>>>,
+    known: Option<Result<Vec<String>>>,
 }
 
 impl Recording {
@@ -40,13 +40,27 @@ impl Recording {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let (source, name) = if path == Path::new("-") {
             if io::stdin().is_terminal() {
-                return Err(Error::new(Kind::Config, "standard input is a terminal; pipe audio into it, or name a file"));
+                return Err(Error::new(
+                    Kind::Config,
+                    "standard input is a terminal; pipe audio into it, or name a file",
+                ));
             }
             (Source::Pipe(Box::new(io::stdin())), "standard input".to_owned())
         } else {
             (open_file(path)?, format!("`{}`", path.display()))
         };
         Ok(Self { decoder: Decoder::open(source, &name)?, name })
+    }
+
+    /// What it is, for those who want to know.
+    pub(super) fn describe(&self) -> String {
+        let length = self.duration_hint().map(|length| format!(", {length:.1} s")).unwrap_or_default();
+        format!("{}: {} Hz, channels: {}{length}", self.name, self.decoder.rate(), self.decoder.channels())
+    }
+
+    /// How long it will be, in seconds, if its header tells.
+    pub(super) fn duration_hint(&self) -> Option<f64> {
+        self.decoder.duration_hint()
     }
 
     /// Begins to decode: the messages of a call, and how the reading ends.
@@ -90,8 +104,8 @@ impl Outcome {
     }
 
     /// What is to be said of a recording that was read to its end.
-    pub(super) fn warning(self) -> Option<String> {
-        self.known.and_then(Result::ok).flatten()
+    pub(super) fn warnings(self) -> Vec<String> {
+        self.known.and_then(Result::ok).unwrap_or_default()
     }
 
     fn take_failure(&mut self) -> Option<Error> {
@@ -127,7 +141,7 @@ fn decode(
     name: &str,
     config: RecognitionConfig,
     sender: &mpsc::Sender<RecognizeFileRequest>,
-) -> Result<Option<String>> {
+) -> Result<Vec<String>> {
     let send = |message| sender.blocking_send(RecognizeFileRequest { message: Some(message) }).is_ok();
     let mut wanted = send(Message::Config(config));
     while wanted {
@@ -136,7 +150,13 @@ fn decode(
         // Where nobody takes it any more, the call has ended, and says itself why.
         wanted = samples.is_empty() || send(Message::Audio(audio::i16_to_bytes(&samples).into()));
     }
-    Ok(decoder.truncated().map(|cut| {
-        format!("{name} ends early: its header announces {:.1} s, {:.1} s are there", cut.announced, cut.found)
-    }))
+    let mut warnings = Vec::new();
+    if let Some(cut) = decoder.truncated() {
+        let (announced, found) = (cut.announced, cut.found);
+        warnings.push(format!("{name} ends early: its header announces {announced:.1} s, {found:.1} s are there"));
+    }
+    if decoder.damaged() > 0 {
+        warnings.push(format!("{name} is damaged: {} pieces of it are left out", decoder.damaged()));
+    }
+    Ok(warnings)
 }

@@ -74,7 +74,7 @@ pub(crate) fn page<T: Listed>(entries: Vec<T>, wish: &Wish<'_>) -> Result<Page<T
     Ok(Page { entries, next_page_token, total })
 }
 
-fn terms<'a, T: Listed>(filter: &'a str) -> Result<Vec<(&'a str, &'a str)>> {
+fn terms<T: Listed>(filter: &str) -> Result<Vec<(&str, &str)>> {
     let filter = filter.trim();
     if filter.is_empty() {
         return Ok(Vec::new());
@@ -84,9 +84,8 @@ fn terms<'a, T: Listed>(filter: &'a str) -> Result<Vec<(&'a str, &'a str)>> {
 
 fn term<T: Listed>(term: &str) -> Result<(&str, &str)> {
     let wrong = |message: String| Error::invalid(message).in_field("filter");
-    let (field, value) = term
-        .split_once('=')
-        .ok_or_else(|| wrong(format!("filter term `{}` is not `FIELD=VALUE`", term.trim())))?;
+    let (field, value) =
+        term.split_once('=').ok_or_else(|| wrong(format!("filter term `{}` is not `FIELD=VALUE`", term.trim())))?;
     let (field, value) = (field.trim(), value.trim().trim_matches('"'));
     if !T::FIELDS.contains(&field) {
         return Err(wrong(format!("there is no field `{field}` to filter by; there are {}", T::FIELDS.join(", "))));
@@ -139,7 +138,7 @@ mod tests {
         const FIELDS: &'static [&'static str] = &["number", "parity"];
 
         fn matches(&self, field: &str, value: &str) -> bool {
-            if field == "parity" { (self % 2 == 0) == (value == "even") } else { self.to_string() == value }
+            if field == "parity" { self.is_multiple_of(2) == (value == "even") } else { self.to_string() == value }
         }
 
         fn key(&self, field: &str) -> String {

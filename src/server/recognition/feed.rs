@@ -3,7 +3,11 @@
 //! Decoding a file blocks, so it has a thread of its own, between two bounded queues.
 
 use crate::{
-    audio::{self, decode::{Decoder, Source}, resample::Resampler},
+    audio::{
+        self,
+        decode::{Decoder, Source},
+        resample::Resampler,
+    },
     error::{Error, Kind, Result},
     speech::Samples,
 };
@@ -37,7 +41,7 @@ pub(crate) struct Feed {
 }
 
 enum From {
-    Pcm(Pcm),
+    Pcm(Box<Pcm>),
     File { pieces: mpsc::Receiver<Result<Piece>>, _pump: Pump },
 }
 
@@ -69,7 +73,7 @@ impl Feed {
     pub(crate) fn from_pcm(bytes: ByteStream, rate: u32) -> Result<Self> {
         let resampler = Resampler::try_new(rate, Samples::RATE)?;
         let pcm = Pcm { bytes, odd: None, resampler: Some(resampler) };
-        Ok(Self { from: From::Pcm(pcm), warnings: Vec::new() })
+        Ok(Self { from: From::Pcm(Box::new(pcm)), warnings: Vec::new() })
     }
 
     /// A whole audio file.
@@ -175,9 +179,13 @@ fn decode(source: Source, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> {
             return Ok(());
         }
     }
+    let warn =
+        |warning| sender.blocking_send(Ok(Piece { samples: Vec::new(), warning: Some(warning) })).unwrap_or_default();
     if let Some(cut) = decoder.truncated() {
-        let warning = format!("the audio ends early: {:.1} s are announced, {:.1} s are there", cut.announced, cut.found);
-        sender.blocking_send(Ok(Piece { samples: Vec::new(), warning: Some(warning) })).unwrap_or_default();
+        warn(format!("the audio ends early: {:.1} s are announced, {:.1} s are there", cut.announced, cut.found));
+    }
+    if decoder.damaged() > 0 {
+        warn(format!("the audio is damaged: {} pieces of it are left out", decoder.damaged()));
     }
     Ok(())
 }

@@ -117,9 +117,7 @@ impl Recognition {
             };
             let length = Samples(window.samples.len() as i64);
             let checked = match result {
-                Ok(reply) => {
-                    convert::transcript(reply, &request.request_id, length).map_err(Failure::Refused)
-                }
+                Ok(reply) => convert::transcript(reply, &request.request_id, length).map_err(Failure::Refused),
                 Err(failure) => Err(failure),
             };
             if let Some(transcript) = call.settle(checked).await? {
@@ -224,7 +222,8 @@ pub(crate) fn check(options: &Options) -> Result<()> {
     if options.prompt.len() > 16 * 1024 {
         return refuse("prompt", "the prompt is longer than 16 KiB; models read its last 200 words or so".to_owned());
     }
-    let is_language = |text: &str| text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+    let is_language =
+        |text: &str| text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
     if !is_language(&options.language) {
         let language: String = options.language.chars().take(40).collect();
         let message = format!("language {language:?} is not a code such as `en`, nor `auto`");

@@ -9,7 +9,10 @@ use crate::{
     error::{Error, Kind, Result},
     models,
     proto::tts,
-    server::{recognition::next_request_id, supervisor::{Supervisor, worker::Failure}},
+    server::{
+        recognition::next_request_id,
+        supervisor::{Supervisor, worker::Failure},
+    },
     speech::{ModelId, Voice},
 };
 use bytes::{Buf, Bytes};

@@ -83,7 +83,10 @@ impl fmt::Display for Cause {
 
 /// Signals that a process hardly sends to itself.
 fn from_outside(signal: i32) -> bool {
-    matches!(signal_name(signal).as_str(), "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGQUIT" | "SIGUSR1" | "SIGUSR2")
+    matches!(
+        signal_name(signal).as_str(),
+        "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGQUIT" | "SIGUSR1" | "SIGUSR2"
+    )
 }
 
 /// The usual name of a signal. The numbers are Linux's on x86-64 and aarch64, for these also macOS's but 7 and 10.

@@ -17,6 +17,7 @@ use crate::{
     speech::ModelId,
 };
 use attempts::{Attempts, Verdict};
+pub(crate) use roster::Spares;
 use roster::{Decision, Event, Roster, WorkerNumber};
 use std::{fs, io, path::PathBuf, process::Stdio, time::Duration};
 use tokio::{
@@ -48,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) load_timeout: Duration,
     /// How long a worker may work without a sign of life.
     pub(crate) hang_timeout: Duration,
+    /// Whether workers are started before they are needed.
+    pub(crate) spares: Spares,
     /// What stands for no output at all.
     pub(crate) null: Null,
 }
@@ -185,7 +188,9 @@ impl Supervisor {
     /// Ends every worker, and waits until they are gone.
     pub(crate) async fn stop(&self) {
         let (done, ended) = oneshot::channel();
-        if self.messages.send(Message::Stop { done }).await.is_ok() && timeout_at(Instant::now() + STOP, ended).await.is_err() {
+        if self.messages.send(Message::Stop { done }).await.is_ok()
+            && timeout_at(Instant::now() + STOP, ended).await.is_err()
+        {
             tracing::warn!("Workers did not end in time.");
         }
     }
@@ -193,7 +198,7 @@ impl Supervisor {
 
 /// The task: takes messages, asks the roster, carries out what it decides.
 async fn run(settings: Settings, mut inbox: mpsc::Receiver<Message>) {
-    let mut roster: Roster<oneshot::Sender<Granted>, Worker> = Roster::default();
+    let mut roster: Roster<oneshot::Sender<Granted>, Worker> = Roster::new(settings.spares);
     let (keeper_sender, mut keeper_events) = mpsc::channel(QUEUE);
     let mut keepers = JoinSet::new();
     let mut returns: JoinSet<WorkerNumber> = JoinSet::new();

@@ -2,19 +2,16 @@
 
 use crate::{
     error::{Error, Kind, Result},
-    server::supervisor::{Settings, death::{Cause, Death}},
+    server::supervisor::{
+        Settings,
+        death::{Cause, Death},
+    },
     speech::ModelId,
 };
 use hyper_util::rt::TokioIo;
-use std::{
-    collections::VecDeque,
-    io,
-    os::fd::OwnedFd,
-    process::Stdio,
-    time::Duration,
-};
+use std::{collections::VecDeque, io, os::fd::OwnedFd, process::Stdio, time::Duration};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
     net::UnixStream,
     process::{Child, ChildStderr, Command},
     time::timeout,
@@ -51,10 +48,11 @@ impl Process {
         let cannot = |cause: io::Error| Error::new(Kind::Unavailable, "cannot start a worker").because(cause);
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(cannot)?;
         ours.set_nonblocking(true).map_err(cannot)?;
-        let mut child = command(model, settings).stdin(Stdio::from(OwnedFd::from(theirs))).spawn().map_err(|cause| {
-            let program = settings.program.display();
-            Error::new(Kind::Unavailable, format!("cannot start a worker from `{program}`")).because(cause)
-        })?;
+        let mut child =
+            command(model, settings).stdin(Stdio::from(OwnedFd::from(theirs))).spawn().map_err(|cause| {
+                let program = settings.program.display();
+                Error::new(Kind::Unavailable, format!("cannot start a worker from `{program}`")).because(cause)
+            })?;
         let pid = child.id().unwrap_or_default();
         let stderr = Tail::of(child.stderr.take());
         let mut ours = Some(UnixStream::from_std(ours).map_err(cannot)?);
@@ -138,7 +136,11 @@ struct Tail {
 
 impl Tail {
     fn of(pipe: Option<ChildStderr>) -> Self {
-        Self { pipe: pipe.map(|pipe| BufReader::with_capacity(64 * 1024, pipe)), lines: VecDeque::new(), line: Vec::new() }
+        Self {
+            pipe: pipe.map(|pipe| BufReader::with_capacity(64 * 1024, pipe)),
+            lines: VecDeque::new(),
+            line: Vec::new(),
+        }
     }
 
     fn is_open(&self) -> bool {
@@ -181,7 +183,7 @@ impl Tail {
 }
 
 /// What is in the buffer, and how much that is.
-async fn read_some(pipe: &mut BufReader<impl AsyncRead + AsyncReadExt + Unpin>) -> io::Result<(Vec<u8>, usize)> {
+async fn read_some(pipe: &mut BufReader<impl AsyncRead + Unpin>) -> io::Result<(Vec<u8>, usize)> {
     let buffer = pipe.fill_buf().await?;
     Ok((buffer.to_vec(), buffer.len()))
 }

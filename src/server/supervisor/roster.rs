@@ -55,7 +55,7 @@ pub(super) enum Decision<C, W> {
     Lost { death: Death, to: C },
     /// Send a caller away.
     Refuse { error: Error, to: C },
-    /// Let an idle worker end.
+    /// Let a worker end.
     Dismiss { worker: W },
 }
 
@@ -87,12 +87,16 @@ pub(super) struct Roster<C, W> {
     waiting: VecDeque<Waiting<C>>,
     next: u64,
     events: u64,
+    spares: Spares,
 }
 
-impl<C, W> Default for Roster<C, W> {
-    fn default() -> Self {
-        Self { workers: BTreeMap::new(), waiting: VecDeque::new(), next: 0, events: 0 }
-    }
+/// Whether workers are started before they are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spares {
+    /// For the next call of many.
+    Kept,
+    /// There is one call, and no next.
+    None,
 }
 
 /// Workers of one model. A recogniser uses all cores by itself, and a second copy of its model costs memory; a
@@ -104,7 +108,18 @@ fn limit(model: &ModelId) -> usize {
     }
 }
 
+/// Whether a worker is used up by one lease: its engine keeps something from call to call, so that only a fresh one
+/// gives the same answer to the same request.
+fn is_used_up(model: &ModelId) -> bool {
+    matches!(model, ModelId::Espeak)
+}
+
 impl<C, W: Clone> Roster<C, W> {
+    /// An empty roster. With `spares`, the place of a worker that is used up is filled before anybody asks.
+    pub(super) fn new(spares: Spares) -> Self {
+        Self { workers: BTreeMap::new(), waiting: VecDeque::new(), next: 0, events: 0, spares }
+    }
+
     /// Whether a [`Event::Tick`] may matter.
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
@@ -120,9 +135,13 @@ impl<C, W: Clone> Roster<C, W> {
             Event::CannotLoad { number, error } => self.cannot_load(number, &error, &mut decisions),
             Event::Dead { number, death } => self.dead(number, death, &mut decisions),
             Event::Returned { number } => {
-                if let Some(Entry { stage: Stage::Busy(worker), .. }) = self.workers.get(&number) {
+                if let Some(Entry { stage: Stage::Busy(worker), model }) = self.workers.get(&number) {
                     let worker = worker.clone();
-                    self.idle(number, worker, &mut decisions);
+                    if is_used_up(model) {
+                        self.replace(number, &mut decisions);
+                    } else {
+                        self.idle(number, worker, &mut decisions);
+                    }
                 }
             }
             Event::Tick { now } => self.send_away(now, &mut decisions),
@@ -161,6 +180,17 @@ impl<C, W: Clone> Roster<C, W> {
         }
     }
 
+    /// A worker that is used up makes room for a fresh one.
+    fn replace(&mut self, number: WorkerNumber, decisions: &mut Vec<Decision<C, W>>) {
+        let Some(Entry { model, stage: Stage::Busy(worker) }) = self.workers.remove(&number) else { return };
+        decisions.push(Decision::Dismiss { worker });
+        self.start_for_all(decisions);
+        let is_at_hand = |entry: &Entry<W>| entry.model == model && !matches!(entry.stage, Stage::Busy(_));
+        if self.spares == Spares::Kept && self.workers.len() < MAX_WORKERS && !self.workers.values().any(is_at_hand) {
+            self.start(model, decisions);
+        }
+    }
+
     fn grant(&mut self, number: WorkerNumber, worker: W, to: C, decisions: &mut Vec<Decision<C, W>>) {
         if let Some(entry) = self.workers.get_mut(&number) {
             entry.stage = Stage::Busy(worker.clone());
@@ -181,10 +211,10 @@ impl<C, W: Clone> Roster<C, W> {
     fn dead(&mut self, number: WorkerNumber, death: Death, decisions: &mut Vec<Decision<C, W>>) {
         let Some(entry) = self.workers.remove(&number) else { return };
         // Who holds a lease learns of the death by the call. Who waits for a start must be told.
-        if matches!(entry.stage, Stage::Starting) {
-            if let Some(waiting) = self.take_waiting(&entry.model) {
-                decisions.push(Decision::Lost { death, to: waiting.by });
-            }
+        if matches!(entry.stage, Stage::Starting)
+            && let Some(waiting) = self.take_waiting(&entry.model)
+        {
+            decisions.push(Decision::Lost { death, to: waiting.by });
         }
         self.start_for_all(decisions);
     }
@@ -228,11 +258,15 @@ impl<C, W: Clone> Roster<C, W> {
             if self.workers.len() >= MAX_WORKERS && !self.dismiss_longest_idle(decisions) {
                 return;
             }
-            let number = WorkerNumber(self.next);
-            self.next += 1;
-            self.workers.insert(number, Entry { model: model.clone(), stage: Stage::Starting });
-            decisions.push(Decision::Start { number, model: model.clone() });
+            self.start(model.clone(), decisions);
         }
+    }
+
+    fn start(&mut self, model: ModelId, decisions: &mut Vec<Decision<C, W>>) {
+        let number = WorkerNumber(self.next);
+        self.next += 1;
+        self.workers.insert(number, Entry { model: model.clone(), stage: Stage::Starting });
+        decisions.push(Decision::Start { number, model });
     }
 
     fn dismiss_longest_idle(&mut self, decisions: &mut Vec<Decision<C, W>>) -> bool {
@@ -268,7 +302,6 @@ mod tests {
     }
 
     /// The world around a roster: what is true of processes and callers.
-    #[derive(Default)]
     struct World {
         roster: Roster<u32, u64>,
         callers: u32,
@@ -277,19 +310,35 @@ mod tests {
         busy: BTreeMap<WorkerNumber, (ModelId, u32)>,
         waiting: HashMap<u32, ModelId>,
         answered: BTreeSet<u32>,
+        used: BTreeSet<WorkerNumber>,
     }
 
     impl World {
+        fn new() -> Self {
+            Self {
+                roster: Roster::new(Spares::Kept),
+                callers: 0,
+                starting: BTreeMap::new(),
+                idle: BTreeMap::new(),
+                busy: BTreeMap::new(),
+                waiting: HashMap::new(),
+                answered: BTreeSet::new(),
+                used: BTreeSet::new(),
+            }
+        }
+
         fn feed(&mut self, event: Event<u32, u64>) {
             for decision in self.roster.on(event) {
                 match decision {
                     Decision::Start { number, model } => {
-                        assert!(self.waiting.values().any(|wanted| *wanted == model), "nobody wants it");
+                        let is_wanted = self.waiting.values().any(|wanted| *wanted == model);
+                        assert!(is_wanted || is_used_up(&model), "nobody wants it");
                         assert!(self.starting.insert(number, model).is_none());
                     }
                     Decision::Grant { number, worker, to } => {
                         assert_eq!(worker, number.0, "the worker is the one that became ready under this number");
                         let model = self.idle.remove(&number).expect("only an idle worker is given");
+                        assert!(self.used.insert(number) || !is_used_up(&model), "a worker that is used up is given again");
                         assert_eq!(self.waiting.remove(&to), Some(model.clone()), "given to who wants this model");
                         self.busy.insert(number, (model, to));
                         assert!(self.answered.insert(to), "answered once");
@@ -299,7 +348,8 @@ mod tests {
                         assert!(self.answered.insert(to), "answered once");
                     }
                     Decision::Dismiss { worker } => {
-                        assert!(self.idle.remove(&WorkerNumber(worker)).is_some(), "only the idle are dismissed");
+                        let number = WorkerNumber(worker);
+                        assert!(self.idle.remove(&number).is_some(), "only who has nothing to do is dismissed");
                     }
                 }
             }
@@ -310,7 +360,10 @@ mod tests {
                     + self.busy.values().filter(|(m, _)| of(m)).count();
                 assert!(alive <= limit(&model));
                 let waits = self.waiting.values().any(of);
-                assert!(!waits || alive > 0 || self.roster.workers.len() >= MAX_WORKERS, "who waits, waits for something");
+                assert!(
+                    !waits || alive > 0 || self.roster.workers.len() >= MAX_WORKERS,
+                    "who waits, waits for something"
+                );
                 assert!(!(waits && self.idle.values().any(of)), "nobody waits beside an idle worker");
             }
         }
@@ -363,7 +416,7 @@ mod tests {
 
         #[test]
         fn the_invariants_hold(steps in proptest::collection::vec((0u8..7, any::<usize>()), 0..120)) {
-            let mut world = World::default();
+            let mut world = World::new();
             for (action, pick) in steps {
                 world.step(action, pick);
             }
@@ -381,7 +434,7 @@ mod tests {
 
     #[test]
     fn who_waits_too_long_is_sent_away() {
-        let mut roster: Roster<u32, u64> = Roster::default();
+        let mut roster: Roster<u32, u64> = Roster::new(Spares::None);
         let now = Instant::now();
         roster.on(Event::Wanted { model: ModelId::SelfTest, by: 1, until: now });
         let decisions = roster.on(Event::Tick { now });
@@ -390,7 +443,7 @@ mod tests {
 
     #[test]
     fn the_queue_has_a_bound() {
-        let mut roster: Roster<u32, u64> = Roster::default();
+        let mut roster: Roster<u32, u64> = Roster::new(Spares::None);
         let until = Instant::now() + Duration::from_secs(1);
         for by in 0..64 {
             roster.on(Event::Wanted { model: ModelId::SelfTest, by, until });

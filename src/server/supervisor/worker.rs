@@ -225,7 +225,7 @@ fn check(chunk: &tts::SynthesizeChunk, request_id: &str) -> Result<(), Error> {
     if !chunk.request_id.is_empty() && chunk.request_id != request_id {
         return Err(lie(format!("it answered request `{}` instead of `{request_id}`", chunk.request_id)));
     }
-    if chunk.audio_data.len() % 2 != 0 {
+    if !chunk.audio_data.len().is_multiple_of(2) {
         return Err(lie("it sent half a sample".to_owned()));
     }
     Ok(())

@@ -162,7 +162,12 @@ impl Recognizer for Mock {
             start += second.len();
         }
         if self.has(Fault::Garbage) {
-            segments.push(Segment { start: Samples(-5), end: Samples(i64::MAX), text: "garbage".into(), ..Segment::default() });
+            segments.push(Segment {
+                start: Samples(-5),
+                end: Samples(i64::MAX),
+                text: "garbage".into(),
+                ..Segment::default()
+            });
         }
         Ok(Decoded { segments, language: "en".to_owned(), decided: Samples(decided as i64) })
     }

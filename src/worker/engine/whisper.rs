@@ -72,7 +72,8 @@ impl Whisper {
     fn language(&self, wanted: &str) -> Result<String> {
         let known = wanted == "auto" || wanted.is_empty() || whisper_rs::get_lang_id(wanted).is_some();
         if wanted.contains('\0') || !known {
-            let message = format!("language `{wanted}` is not one that Whisper knows; give a code such as `en` or `auto`");
+            let message =
+                format!("language `{wanted}` is not one that Whisper knows; give a code such as `en` or `auto`");
             return Err(Error::invalid(message).in_field("config.language"));
         }
         if self.context.is_multilingual() {
@@ -294,7 +295,8 @@ mod tests {
 
     #[test]
     fn tokens_are_joined_to_words() {
-        let words = words(&[token(b" turn", 0, 10), token(b" kit", 10, 20), token(b"chen", 20, 30), token(b".", 30, 31)]);
+        let words =
+            words(&[token(b" turn", 0, 10), token(b" kit", 10, 20), token(b"chen", 20, 30), token(b".", 30, 31)]);
         let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
         assert_eq!(texts, ["turn", "kitchen."]);
         assert_eq!((words[1].start, words[1].end), (Samples(10), Samples(31)));

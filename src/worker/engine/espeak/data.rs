@@ -30,7 +30,8 @@ pub(super) fn unpacked(cache: &Path) -> Result<PathBuf> {
     }
     unpack(cache, &place).map_err(|cause| {
         let cache = cache.display();
-        let message = format!("cannot unpack voices into `{cache}`; set XDG_CACHE_HOME to a folder with 10 MB to spare");
+        let message =
+            format!("cannot unpack voices into `{cache}`; set XDG_CACHE_HOME to a folder with 10 MB to spare");
         Error::new(Kind::Io, message).because(cause)
     })?;
     Ok(place)
@@ -38,7 +39,7 @@ pub(super) fn unpacked(cache: &Path) -> Result<PathBuf> {
 
 fn is_complete(place: &Path) -> bool {
     let has = |name: &&str| fs::metadata(place.join(FOLDER).join(name)).is_ok_and(|file| file.len() > 0);
-    NEEDED.iter().all(|name| has(name))
+    NEEDED.iter().all(has)
 }
 
 fn unpack(cache: &Path, place: &Path) -> io::Result<()> {

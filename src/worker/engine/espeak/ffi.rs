@@ -77,19 +77,19 @@ impl Library {
         if TAKEN.swap(true, Ordering::SeqCst) {
             return Err(Error::new(Kind::Internal, "espeak-ng is in use in this process already"));
         }
-        let path = CString::new(folder.as_os_str().as_bytes())
+        let folder = CString::new(folder.as_os_str().as_bytes())
             .map_err(|_| Error::new(Kind::Io, "the cache folder's name holds a NUL byte"))?;
-        // SAFETY: `path` is a C string that outlives the call; espeak-ng copies it.
+        // SAFETY: `folder` is a C string that outlives the call; espeak-ng copies it.
         let rate = unsafe {
             sys::espeak_Initialize(
                 sys::espeak_AUDIO_OUTPUT_AUDIO_OUTPUT_SYNCHRONOUS,
                 0,
-                path.as_ptr(),
+                folder.as_ptr(),
                 sys::espeakINITIALIZE_DONT_EXIT as c_int,
             )
         };
         let sample_rate = u32::try_from(rate).ok().filter(|rate| *rate > 0).ok_or_else(|| {
-            let folder = folder.display();
+            let folder = folder.to_string_lossy();
             Error::new(Kind::Io, format!("espeak-ng cannot use its data in `{folder}`; remove that folder"))
         })?;
         // SAFETY: `on_audio` is a function of the type that espeak-ng wants, and lives for ever.
@@ -145,8 +145,7 @@ impl Library {
         mut sink: SinkRef<'_>,
     ) -> Result<()> {
         let text = CString::new(text).map_err(|_| Error::invalid("a text cannot hold NUL bytes"))?;
-        let flags =
-            sys::espeakCHARS_UTF8 | PHONEMES | END_PAUSE | if is_ssml { sys::espeakSSML } else { 0 };
+        let flags = sys::espeakCHARS_UTF8 | PHONEMES | END_PAUSE | if is_ssml { sys::espeakSSML } else { 0 };
         let sink_ptr: *mut SinkRef<'_> = &mut sink;
         // The lifetime is that of this call, which `clear` below enforces.
         SINK.set(Some(sink_ptr.cast::<SinkRef<'static>>()));

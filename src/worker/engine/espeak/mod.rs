@@ -1,4 +1,8 @@
 //! espeak-ng: the voices that always work. Some 130 languages, small, fast, built in.
+//!
+//! espeak-ng keeps phases and counters in static variables from one text to the next, beyond the reach of its own
+//! initialisation: a text sounds a little different in a process that has spoken before. So the server lets each of
+//! these workers speak once (`supervisor::roster`), which makes the same text the same samples, always.
 
 mod data;
 mod ffi;
@@ -51,7 +55,7 @@ impl Espeak {
             Some((base, variant)) => (base, Some(variant)),
             None => (wanted, None),
         };
-        let voice = self
+        let (_, RawVoice { identifier, .. }) = self
             .voices
             .iter()
             .find(|(id, voice)| {
@@ -59,15 +63,16 @@ impl Espeak {
                     || voice.name.eq_ignore_ascii_case(base)
                     || voice.identifier.eq_ignore_ascii_case(base)
             })
-            .map(|(_, voice)| voice)
             .ok_or_else(|| self.no_such_voice(base))?;
         match variant {
-            None => Ok(voice.identifier.clone()),
+            None => Ok(identifier.clone()),
             Some(variant) if self.variants.iter().any(|known| known == variant) => {
-                Ok(format!("{}+{variant}", voice.identifier))
+                Ok(format!("{identifier}+{variant}"))
             }
             Some(variant) => {
-                let message = format!("voice `{wanted}`: there is no variant `{variant}`; `f1` to `f5` and `m1` to `m8` are some");
+                let message = format!(
+                    "voice `{wanted}`: there is no variant `{variant}`; `f1` to `f5` and `m1` to `m8` are some"
+                );
                 Err(Error::new(Kind::NotFound, message).in_field("voice"))
             }
         }
@@ -109,7 +114,8 @@ fn parameters(utterance: &Utterance) -> Result<Parameters> {
     let rate = NORMAL_RATE * utterance.speed;
     if !RATES.contains(&rate.round()) {
         let (least, most) = (RATES.start() / NORMAL_RATE, RATES.end() / NORMAL_RATE);
-        let message = format!("speed {}: espeak voices speak at {least:.2} to {most:.2} times their speed", utterance.speed);
+        let message =
+            format!("speed {}: espeak voices speak at {least:.2} to {most:.2} times their speed", utterance.speed);
         return Err(Error::invalid(message).in_field("speed"));
     }
     Ok(Parameters {
@@ -128,7 +134,6 @@ impl Synthesizer for Espeak {
     fn speak(&mut self, utterance: &Utterance, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
         let parameters = parameters(utterance)?;
         let identifier = self.identifier(&utterance.voice)?;
-        // Always, also for the voice in use: SSML may have changed it.
         self.library.set_voice(&identifier)?;
         let mut until_cancelled = |audio: &[i16]| {
             if cancel.wanted() { ControlFlow::Break(()) } else { sink(audio) }

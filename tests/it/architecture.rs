@@ -1,0 +1,153 @@
+//! The module tree is a promise: who may import whom, and how large things grow. This keeps it.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Each module, and the modules it may import. Only modules above a line may be named in it.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("shutdown", &[]),
+    ("config", &["error"]),
+    ("telemetry", &["error", "config"]),
+    ("speech", &["error"]),
+    ("audio", &["error", "speech"]),
+    ("models", &["error", "config", "speech"]),
+    ("proto", &["error", "speech"]),
+    ("client", &["error", "shutdown", "config", "speech", "audio", "models", "proto"]),
+    ("server", &["error", "shutdown", "config", "telemetry", "speech", "audio", "models", "proto"]),
+    ("worker", &["error", "telemetry", "speech", "audio", "models", "proto"]),
+    ("cli", &["error", "shutdown", "config", "telemetry", "proto", "client", "server", "worker"]),
+];
+
+/// Names that say nothing, behind which everything gathers.
+const BAGS: &[&str] = &["common", "utils", "util", "helpers", "types", "manager", "misc"];
+
+/// Lines of a file, its tests not counted.
+const MAX_LINES: usize = 400;
+
+/// The one file that may hold unsafe code.
+const UNSAFE: &str = "src/worker/engine/espeak/ffi.rs";
+
+/// Crates of foreign code, and the only folder that may name them.
+const FOREIGN: (&[&str], &str) = (&["whisper_rs", "espeak_rs_sys"], "src/worker/engine/");
+
+#[test]
+fn modules_import_only_what_they_may() {
+    let mut known = BTreeSet::new();
+    for (module, allowed) in LAYERS {
+        assert!(allowed.iter().all(|a| known.contains(a)), "`{module}` allows a module that is not below it");
+        known.insert(*module);
+    }
+    let mut found = BTreeSet::new();
+    for (file, text) in sources() {
+        let name = module(&file);
+        if name == "main" {
+            continue;
+        }
+        let Some((_, allowed)) = LAYERS.iter().find(|(module, _)| *module == name) else {
+            panic!("`{name}` is not in LAYERS: give it a layer");
+        };
+        for import in imports(&text) {
+            assert!(import == name || allowed.contains(&import.as_str()), "{file}: `{name}` may not import `{import}`");
+        }
+        found.insert(name);
+    }
+    assert_eq!(found.len(), LAYERS.len(), "LAYERS names a module that is gone");
+}
+
+#[test]
+fn foreign_code_stays_in_the_worker() {
+    for (file, text) in sources() {
+        if !file.starts_with(FOREIGN.1) {
+            for name in FOREIGN.0 {
+                assert!(!text.contains(name), "{file} names `{name}`: foreign code belongs into {}", FOREIGN.1);
+            }
+        }
+        let is_unsafe = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("unsafe "));
+        assert!(!is_unsafe || file == UNSAFE, "{file} holds unsafe code: only {UNSAFE} may");
+    }
+}
+
+#[test]
+fn every_unsafe_block_says_why() {
+    let text = fs::read_to_string(root().join(UNSAFE)).expect("it is there");
+    let lines: Vec<&str> = text.lines().collect();
+    for (number, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("unsafe {")) {
+        let above = &lines[number.saturating_sub(5)..number];
+        assert!(above.iter().any(|line| line.contains("// SAFETY:")), "{UNSAFE}:{}: {line}", number + 1);
+    }
+}
+
+#[test]
+fn files_stay_small_and_say_what_they_are_for() {
+    for (file, text) in sources() {
+        let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
+        assert!(lines <= MAX_LINES, "{file} has {lines} lines: split it by role");
+        let stem = Path::new(&file).file_stem().expect("a name").to_string_lossy().into_owned();
+        assert!(!BAGS.contains(&stem.as_str()), "{file}: name it after what it does");
+        assert!(text.starts_with("//!"), "{file} does not say what it is for");
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every source file, by its path from the root.
+fn sources() -> Vec<(String, String)> {
+    let mut sources = Vec::new();
+    collect(&root().join("src"), &mut sources);
+    assert!(sources.len() > 20, "the sources are elsewhere");
+    sources
+}
+
+fn collect(folder: &Path, sources: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            collect(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(root()).expect("it is below").display().to_string();
+            sources.push((name, fs::read_to_string(&path).expect("source")));
+        }
+    }
+}
+
+/// The top-level module of a file.
+fn module(file: &str) -> String {
+    let inside = file.strip_prefix("src/").expect("a source");
+    inside.split('/').next().expect("a name").trim_end_matches(".rs").to_owned()
+}
+
+/// Every `crate::name`, and every name in a `crate::{…}` group.
+fn imports(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        let rest = &text[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => names.extend(heads(group)),
+            None => names.extend(word(rest)),
+        }
+    }
+    names
+}
+
+/// The first word of each item in a `{…}` group that has just been opened.
+fn heads(group: &str) -> Vec<String> {
+    let mut names: Vec<String> = word(group.trim_start()).into_iter().collect();
+    let mut depth = 1;
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 1 => break,
+            '}' => depth -= 1,
+            ',' if depth == 1 => names.extend(word(group[at + 1..].trim_start())),
+            _ => {}
+        }
+    }
+    names
+}
+
+fn word(text: &str) -> Option<String> {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    (end > 0).then(|| text[..end].to_owned())
+}
