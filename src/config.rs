@@ -17,8 +17,12 @@ pub(crate) fn cache_folder(env: impl Fn(&str) -> Option<OsString>) -> PathBuf {
     let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_CACHE_HOME")
         .or_else(|| absolute("HOME").filter(|home| home.is_dir()).map(|home| home.join(".cache")))
-        .unwrap_or_else(|| absolute("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")))
-        .join("speechctl")
+        .map(|folder| folder.join("speechctl"))
+        // A folder that all users share: each has a place of their own in it.
+        .unwrap_or_else(|| {
+            let user = rustix::process::geteuid().as_raw();
+            absolute("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")).join(format!("speechctl-{user}"))
+        })
 }
 
 /// Reads the environment of this process.
@@ -26,12 +30,16 @@ pub(crate) fn env(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// The program's own file, to start another of it. Falls back to what the kernel said at the start where there is no
-/// /proc.
+/// The program's own file, to start another of it: this very file, also once it has been replaced or deleted, where
+/// /proc tells; else what the system remembers of the start.
 ///
 /// # Errors
-/// `Io` where neither is known.
+/// `Io` where nothing is known.
 pub(crate) fn own_program() -> Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return Ok(running.to_owned());
+    }
     match std::env::current_exe() {
         Ok(path) => Ok(path),
         Err(cause) => {
@@ -63,7 +71,7 @@ mod tests {
         let home = env_of(&[("HOME", "/")]);
         assert_eq!(cache_folder(home), Path::new("/.cache/speechctl"));
         let relative = env_of(&[("XDG_CACHE_HOME", "c"), ("HOME", "/nowhere"), ("TMPDIR", "/t")]);
-        assert_eq!(cache_folder(relative), Path::new("/t/speechctl"));
-        assert_eq!(cache_folder(env_of(&[])), Path::new("/tmp/speechctl"));
+        assert!(cache_folder(relative).display().to_string().starts_with("/t/speechctl-"));
+        assert!(cache_folder(env_of(&[])).display().to_string().starts_with("/tmp/speechctl-"));
     }
 }

@@ -39,6 +39,8 @@ pub(crate) fn start(verbosity: Option<Verbosity>) {
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A log that cannot be written is not worth a word, and the word could not be written either.
+        .log_internal_errors(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
         .try_init();

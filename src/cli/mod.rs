@@ -13,11 +13,12 @@ use crate::{
     telemetry::{self, Verbosity},
     worker,
 };
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use exit::Exit;
 use std::{
     ffi::OsString,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
+    sync::PoisonError,
     time::Duration,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -30,7 +31,7 @@ Exit codes:
 
 /// Speech on the command line: text to speech, speech to text, and the gRPC service behind both
 #[derive(Debug, Parser)]
-#[command(name = "speechctl", version, after_help = EXIT_CODES, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "speechctl", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -68,9 +69,10 @@ enum Command {
 
 /// Runs the program.
 pub(crate) fn run(args: impl Iterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, &args),
     };
     quiet_guarded_panics();
     match dispatch(cli) {
@@ -98,18 +100,19 @@ fn quiet_guarded_panics() {
 
 fn dispatch(cli: Cli) -> Result<()> {
     let Global { quiet, verbose } = cli.global;
+    let mood = Mood { quiet, verbose };
     match cli.command {
         Command::Tts(args) => {
-            let (context, io) = (context(&args.connect, quiet, verbose)?, (quiet, verbose));
-            client_verb(io, context, "cannot speak", |context| client::tts::run(args, context))
+            let connect = args.connect.clone();
+            client_verb(mood, &connect, "cannot speak", |context| client::tts::run(args, context))
         }
         Command::Stt(args) => {
-            let (context, io) = (context(&args.connect, quiet, verbose)?, (quiet, verbose));
-            client_verb(io, context, "cannot transcribe", |context| client::stt::run(args, context))
+            let connect = args.connect.clone();
+            client_verb(mood, &connect, "cannot transcribe", |context| client::stt::run(args, context))
         }
         Command::Voices(args) => {
-            let (context, io) = (context(&args.connect, quiet, verbose)?, (quiet, verbose));
-            client_verb(io, context, "cannot list voices", |context| client::voices::run(args, context))
+            let connect = args.connect.clone();
+            client_verb(mood, &connect, "cannot list voices", |context| client::voices::run(args, context))
         }
         Command::Serve(args) => {
             telemetry::start(Some(match (quiet, verbose) {
@@ -118,7 +121,7 @@ fn dispatch(cli: Cli) -> Result<()> {
                 (_, 1) => Verbosity::Verbose,
                 _ => Verbosity::Trace,
             }));
-            end(&runtime()?, serve::run(args)).map_err(|error| error.context("cannot serve"))
+            runtime()?.block_on(serve::run(args)).map_err(|error| error.context("cannot serve"))
         }
         Command::Worker(args) => {
             telemetry::start(Some(Verbosity::Quiet));
@@ -128,20 +131,22 @@ fn dispatch(cli: Cli) -> Result<()> {
     }
 }
 
-/// What a client's verb needs of its surroundings.
-fn context(connect: &client::ConnectArgs, quiet: bool, verbose: u8) -> Result<Context> {
-    Context::try_new(connect, output::Output::new(quiet, verbose), private::spawner())
+/// How much to tell.
+#[derive(Clone, Copy)]
+struct Mood {
+    quiet: bool,
+    verbose: u8,
 }
 
-/// Runs a verb of the client, until it is done or Ctrl-C.
+/// Runs a verb of the client, until it is done or a signal comes.
 fn client_verb<F>(
-    (quiet, verbose): (bool, u8),
-    context: Context,
+    Mood { quiet, verbose }: Mood,
+    connect: &client::ConnectArgs,
     doing: &'static str,
     verb: impl FnOnce(Context) -> F,
 ) -> Result<()>
 where
-    F: Future<Output = Result<()>>,
+    F: Future<Output = Result<()>> + Send + 'static,
 {
     telemetry::start(match (quiet, verbose) {
         (true, _) | (_, 0) => None,
@@ -149,15 +154,13 @@ where
         (_, 2) => Some(Verbosity::Verbose),
         _ => Some(Verbosity::Trace),
     });
+    let (spawner, folder) = private::spawner();
+    let context = Context::try_new(connect, output::Output::new(quiet, verbose), spawner)?;
     let runtime = runtime()?;
-    let result = end(&runtime, async {
-        tokio::select! {
-            result = verb(context) => result,
-            interrupt = interrupted() => Err(interrupt),
-        }
-    });
-    // Threads that read or decode are not waited for: the process ends with its main thread.
+    let result = runtime.block_on(until_interrupted(verb(context)));
+    // Threads that read, write or decode are not waited for: the process ends with its main thread.
     runtime.shutdown_background();
+    drop(folder.lock().unwrap_or_else(PoisonError::into_inner).take());
     result.map_err(|error| match error.kind() {
         Kind::Cancelled => error,
         _ => {
@@ -169,8 +172,18 @@ where
     })
 }
 
-fn end<T>(runtime: &Runtime, work: impl Future<Output = T>) -> T {
-    runtime.block_on(work)
+/// Runs a verb as a task, which may wait for whoever reads our output while a signal is heard here.
+async fn until_interrupted(verb: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    let mut task = tokio::spawn(verb);
+    tokio::select! {
+        result = &mut task => result.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "this is a bug"))),
+        interrupt = interrupted() => {
+            task.abort();
+            // With it go the files that are not whole, unless it waits for somebody else.
+            drop(tokio::time::timeout(LAST_BREATH, task).await);
+            Err(interrupt)
+        }
+    }
 }
 
 fn runtime() -> Result<Runtime> {
@@ -181,18 +194,18 @@ fn no_runtime(cause: io::Error) -> Error {
     Error::new(Kind::Internal, "the system gives no threads").because(cause)
 }
 
-/// Waits for Ctrl-C, or for the polite signal to end.
+/// Waits for Ctrl-C, or for another polite signal to end.
 async fn interrupted() -> Error {
     use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => drop(signals.recv().await),
-            Err(_) => std::future::pending().await,
-        }
+    let heard = async |kind: SignalKind| match signal(kind) {
+        Ok(mut signals) => drop(signals.recv().await),
+        Err(_) => std::future::pending().await,
     };
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
+        () = heard(SignalKind::interrupt()) => {}
+        () = heard(SignalKind::terminate()) => {}
+        () = heard(SignalKind::hangup()) => {}
+        () = heard(SignalKind::quit()) => {}
     }
     Error::new(Kind::Cancelled, "interrupted")
 }
@@ -206,19 +219,22 @@ fn tell_details(error: &Error) {
 }
 
 /// clap's own pages for help and version; one line for everything else.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A closed pipe is success.
-            error.print().unwrap_or_default();
-            Exit::Ok
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
+            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Exit::Io,
+            _ => Exit::Ok,
+        },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             error.print().unwrap_or_default();
             Exit::Usage
         }
         _ => {
-            say(&format!("speechctl: {}; see `speechctl --help`", one_line(&error.to_string())));
+            let is_verb =
+                |arg: &&OsString| Cli::command().get_subcommands().any(|verb| verb.get_name() == arg.as_os_str());
+            let verb = args.iter().skip(1).find(is_verb).map(|verb| format!("{} ", verb.to_string_lossy()));
+            let line = one_line(&error.to_string());
+            say(&format!("speechctl: {line}; see `speechctl {}--help`", verb.unwrap_or_default()));
             Exit::Usage
         }
     }
@@ -235,14 +251,14 @@ fn one_line(message: &str) -> String {
 
 /// Says something on stderr. Where that is closed nobody can be told.
 fn say(line: &str) {
-    let mut stderr = io::stderr().lock();
-    // A line that was being rewritten in place is left behind.
-    let clear = if stderr.is_terminal() { "\r\u{1b}[2K" } else { "" };
-    writeln!(stderr, "{clear}{line}").unwrap_or_default();
+    writeln!(io::stderr().lock(), "{line}").unwrap_or_default();
 }
 
 /// The name of the threads that decode audio.
 const GUARDED_THREAD: &str = "decode";
+
+/// How long a verb may take to clean up after a signal.
+const LAST_BREATH: Duration = Duration::from_millis(300);
 
 /// How long a server of our own may take to end with its call.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -250,7 +266,6 @@ const FAREWELL: Duration = Duration::from_secs(3);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_flags_are_sound() {

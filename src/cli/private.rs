@@ -8,14 +8,23 @@ use crate::{
     server::{Bound, Settings},
     shutdown,
 };
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tempfile::TempDir;
 
-/// What starts such a server, for a client that finds none.
-pub(super) fn spawner() -> Spawner {
-    Box::new(|| Box::pin(start()))
+/// The folder of a private server. Removed at the end, also when the server could not end in order.
+pub(super) type Folder = Arc<Mutex<Option<TempDir>>>;
+
+/// What starts such a server, for a client that finds none; and its folder.
+pub(super) fn spawner() -> (Spawner, Folder) {
+    let folder = Folder::default();
+    let place = Arc::clone(&folder);
+    (Box::new(|| Box::pin(start(place))), folder)
 }
 
-async fn start() -> Result<PrivateServer> {
+async fn start(place: Folder) -> Result<PrivateServer> {
     // 0700, as tempfile makes them.
     let folder = tempfile::Builder::new().prefix("speechctl-").tempdir().map_err(|cause| {
         let folder = std::env::temp_dir();
@@ -37,6 +46,7 @@ async fn start() -> Result<PrivateServer> {
         hang_timeout: super::serve::HANG_TIMEOUT,
     };
     let bound = Bound::bind(settings).await?;
+    place.lock().unwrap_or_else(PoisonError::into_inner).replace(folder);
     let (notice, listener) = shutdown::channel();
     let server = tokio::spawn(bound.serve(listener));
     let stop = async move {
@@ -44,7 +54,6 @@ async fn start() -> Result<PrivateServer> {
         if tokio::time::timeout(FAREWELL, server).await.is_err() {
             tracing::warn!("The private server did not end in time.");
         }
-        drop(folder);
     };
     Ok(PrivateServer { address, stop: Box::pin(stop) })
 }

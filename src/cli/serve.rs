@@ -49,7 +49,7 @@ pub(super) struct Args {
     voice: String,
 
     /// Threads of an engine [default: the cores, at most 4]
-    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", value_parser = clap::value_parser!(i32).range(1..=256))]
+    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", allow_negative_numbers = true, value_parser = |text: &str| output::whole_number(text, 1, 256))]
     threads: Option<i32>,
 
     /// How long open calls may take to end after SIGTERM
@@ -99,11 +99,14 @@ fn absolute(model: String) -> Result<String> {
 fn escalate_on_signals(notice: Notice) -> Result<impl Future<Output = ()>> {
     let listen = |kind| signal(kind).map_err(|cause| Error::new(Kind::Internal, "cannot hear signals").because(cause));
     let (mut interrupts, mut terminations) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let (mut hangups, mut quits) = (listen(SignalKind::hangup())?, listen(SignalKind::quit())?);
     Ok(async move {
         loop {
             tokio::select! {
                 _ = interrupts.recv() => {}
                 _ = terminations.recv() => {}
+                _ = hangups.recv() => {}
+                _ = quits.recv() => {}
             }
             tracing::info!("Stopping: open calls may end, new ones are refused.");
             notice.escalate();

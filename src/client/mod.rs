@@ -15,10 +15,11 @@ use output::Output;
 use std::{pin::Pin, time::Duration};
 use tokio::{
     net::UnixStream,
+    sync::oneshot,
     time::{Instant, timeout, timeout_at},
 };
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
     transport::{Channel, Endpoint},
 };
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -52,7 +53,7 @@ pub(crate) struct ConnectArgs {
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Starts a private server.
-pub(crate) type Spawner = Box<dyn FnOnce() -> BoxFuture<Result<PrivateServer>>>;
+pub(crate) type Spawner = Box<dyn FnOnce() -> BoxFuture<Result<PrivateServer>> + Send + Sync>;
 
 /// A server that was started for one call.
 pub(crate) struct PrivateServer {
@@ -76,7 +77,20 @@ pub(crate) struct Context {
 pub(crate) struct Connection {
     channel: Channel,
     deadline: Option<Instant>,
-    private: Option<BoxFuture<()>>,
+}
+
+/// What ends the private server, if there is one. To be said whatever became of the call.
+#[must_use]
+pub(crate) struct Farewell(Option<BoxFuture<()>>);
+
+impl Farewell {
+    /// Ends it.
+    pub(crate) async fn say(self, connection: Connection) {
+        drop(connection);
+        if let Some(stop) = self.0 {
+            stop.await;
+        }
+    }
 }
 
 impl Context {
@@ -85,22 +99,24 @@ impl Context {
     /// # Errors
     /// `Config` for an address that cannot be.
     pub(crate) fn try_new(args: &ConnectArgs, output: Output, spawn: Spawner) -> Result<Self> {
-        if let Some(server) = &args.server {
+        // An empty variable is as good as none.
+        let server = args.server.clone().filter(|server| !server.is_empty());
+        if let Some(server) = &server {
             endpoint(server)?;
         }
         let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
-        Ok(Self { server: args.server.clone(), no_spawn: args.no_spawn, deadline, output, spawn })
+        Ok(Self { server, no_spawn: args.no_spawn, deadline, output, spawn })
     }
 
     /// Connects to the server that was named, else to the one on the default address, else to a private one.
     ///
     /// # Errors
     /// `Unavailable` where there is none and none may be started.
-    pub(crate) async fn connect(self) -> Result<Connection> {
+    pub(crate) async fn connect(self) -> Result<(Connection, Farewell)> {
         let deadline = self.deadline;
         let connected = async {
             if let Some(server) = &self.server {
-                return Ok((connect(server).await?, None));
+                return Ok((connect_to_named(server).await?, None));
             }
             if let Some(channel) = look_for(DEFAULT_ADDRESS).await {
                 tracing::info!(address = DEFAULT_ADDRESS, "Found a server.");
@@ -115,7 +131,24 @@ impl Context {
             Ok((connect(&address).await?, Some(stop)))
         };
         let (channel, private) = before(deadline, connected).await?;
-        Ok(Connection { channel, deadline, private })
+        Ok((Connection { channel, deadline }, Farewell(private)))
+    }
+
+    /// Does something that blocks, such as waiting for input, on a thread of its own, until the deadline.
+    ///
+    /// # Errors
+    /// What the work says; `Deadline`; `Internal` where the system gives no thread.
+    pub(crate) async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (done, result) = oneshot::channel();
+        let failed = || Error::new(Kind::Internal, "the input cannot be read");
+        std::thread::Builder::new()
+            .name("decode".to_owned())
+            .spawn(move || drop(done.send(work())))
+            .map_err(|cause| failed().because(cause))?;
+        before(self.deadline, async { result.await.unwrap_or_else(|_| Err(failed())) }).await
     }
 }
 
@@ -141,24 +174,18 @@ impl Connection {
     pub(crate) async fn answer<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T> {
         before(self.deadline, async { call.await.map_err(explain) }).await
     }
-
-    /// Ends the private server, if there is one.
-    pub(crate) async fn close(self) {
-        drop(self.channel);
-        if let Some(stop) = self.private {
-            stop.await;
-        }
-    }
 }
 
 /// Does something until it is done or the deadline is there.
 async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = Result<T>>) -> Result<T> {
     match deadline {
         None => work.await,
-        Some(deadline) => timeout_at(deadline, work)
-            .await
-            .unwrap_or_else(|_| Err(Error::new(Kind::Deadline, "it took longer than `--timeout` allows"))),
+        Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| Err(too_late())),
     }
+}
+
+fn too_late() -> Error {
+    Error::new(Kind::Deadline, "it took longer than `--timeout` allows")
 }
 
 /// A status as a user can understand it. What a transport makes of a broken connection is not for reading.
@@ -167,6 +194,10 @@ fn explain(status: Status) -> Error {
         return status.into();
     }
     let error = Error::from(status);
+    // What our own transport says when the deadline that we gave it has passed.
+    if error.kind() == Kind::Deadline || (error.kind() == Kind::Cancelled && error.to_string() == "Timeout expired") {
+        return too_late();
+    }
     match error.kind() {
         Kind::Unavailable | Kind::Internal | Kind::Cancelled => {
             let message = "the server went away in the middle of the call; try again";
@@ -187,10 +218,12 @@ enum Place {
 }
 
 fn endpoint(address: &str) -> Result<Place> {
-    if let Some(path) = address.strip_prefix("unix:") {
-        return Ok(Place::Unix(path.to_owned()));
-    }
     let wrong = |why: &str| Error::new(Kind::Config, format!("server `{address}`: {why}"));
+    match address.strip_prefix("unix:") {
+        Some("") => return Err(wrong("the path is missing")),
+        Some(path) => return Ok(Place::Unix(path.to_owned())),
+        None => {}
+    }
     if address.starts_with("https:") {
         return Err(wrong("encrypted connections are not supported yet; give HOST:PORT or unix:PATH"));
     }
@@ -224,6 +257,24 @@ async fn connect(address: &str) -> Result<Channel> {
         }
     };
     timeout(CONNECT, connecting).await.unwrap_or_else(|elapsed| Err(no_answer(elapsed.into())))
+}
+
+/// Connects to a server that was named, and sees that it is one: others take connections too, and never answer.
+async fn connect_to_named(address: &str) -> Result<Channel> {
+    let channel = connect(address).await?;
+    let service = v1::speech_recognition_server::SERVICE_NAME.to_owned();
+    let mut health = HealthClient::new(channel.clone());
+    let unlike = || Error::new(Kind::Unavailable, format!("what answers at {address} is no speechctl server"));
+    match timeout(CONNECT, health.check(HealthCheckRequest { service })).await {
+        // A server of the same contract may have no health service.
+        Ok(Ok(_)) => Ok(channel),
+        Ok(Err(status)) if status.code() == Code::Unimplemented => Ok(channel),
+        Ok(Err(status)) => Err(unlike().because(Error::from(status).to_string())),
+        Err(_) => Err(Error::new(
+            Kind::Unavailable,
+            format!("the server at {address} takes connections, but does not answer"),
+        )),
+    }
 }
 
 /// The last cause of an error, which is the one that says something: "Connection refused".

@@ -31,6 +31,11 @@ pub(crate) fn is_closed_pipe(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<ClosedPipe>())
 }
 
+/// The error that says so.
+pub(crate) fn closed_pipe() -> Error {
+    Error::new(Kind::Io, "cannot write").because(ClosedPipe)
+}
+
 impl Output {
     /// As the flags want it.
     pub(crate) fn new(quiet: bool, verbose: u8) -> Self {
@@ -52,7 +57,7 @@ impl Output {
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|cause| match cause.kind() {
-            io::ErrorKind::BrokenPipe => Error::new(Kind::Io, "cannot write").because(ClosedPipe),
+            io::ErrorKind::BrokenPipe => closed_pipe(),
             _ => Error::new(Kind::Io, "cannot write to standard output").because(cause),
         })
     }
@@ -90,11 +95,29 @@ impl Output {
 /// # Errors
 /// A sentence for clap.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.trim_end_matches('s').parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
-    if seconds <= 0.0 {
+    let seconds: f64 = text.trim_end_matches('s').parse().map_err(|_| "it is no number of seconds".to_owned())?;
+    if seconds.is_nan() || seconds <= 0.0 {
         return Err("it must be more than 0".to_owned());
     }
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("`{text}` seconds are too many"))
+    Duration::try_from_secs_f64(seconds).map_err(|_| "they are too many seconds".to_owned())
+}
+
+/// Reads a flag's number that must lie in a range.
+///
+/// # Errors
+/// A sentence for clap.
+pub(crate) fn number(text: &str, least: f32, most: f32) -> Result<f32, String> {
+    let number: f32 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if (least..=most).contains(&number) { Ok(number) } else { Err(format!("it must be {least} to {most}")) }
+}
+
+/// Reads a flag's whole number that must lie in a range.
+///
+/// # Errors
+/// A sentence for clap.
+pub(crate) fn whole_number(text: &str, least: i32, most: i32) -> Result<i32, String> {
+    let number: i32 = text.parse().map_err(|_| "it is no whole number".to_owned())?;
+    if (least..=most).contains(&number) { Ok(number) } else { Err(format!("it must be {least} to {most}")) }
 }
 
 #[cfg(test)]

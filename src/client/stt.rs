@@ -4,7 +4,10 @@ mod progress;
 mod source;
 
 use crate::{
-    client::{ConnectArgs, Connection, Context, absolute_path, output::Output},
+    client::{
+        ConnectArgs, Connection, Context, absolute_path,
+        output::{Output, number, whole_number},
+    },
     error::{Error, Kind, Result},
     proto::v1::{self, RecognitionConfig, recognize_file_response::Event},
     speech::{Samples, Segment, Word},
@@ -48,15 +51,15 @@ pub(crate) struct Args {
     prompt: Option<String>,
 
     /// Randomness, 0 to 1
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(long, value_name = "T", default_value = "0", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.0, 1.0))]
     temperature: f32,
 
     /// Candidates of the search, 1 (fastest) to 8 [default: 5]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=8))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = |text: &str| whole_number(text, 1, 8))]
     beam: Option<i32>,
 
     /// Threads of the engine [default: the cores, at most 4]
-    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", value_parser = clap::value_parser!(i32).range(1..=256))]
+    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", allow_negative_numbers = true, value_parser = |text: &str| whole_number(text, 1, 256))]
     threads: Option<i32>,
 
     /// Shape of the transcript
@@ -116,10 +119,11 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
         return Err(Error::new(Kind::Config, "`--words` needs `--format json`: text has no times"));
     }
     let config = config(&args)?;
-    let recording = Recording::open(&args.file)?;
-    let connection = context.connect().await?;
+    let file = args.file.clone();
+    let recording = context.on_thread(move || Recording::open(&file)).await?;
+    let (connection, farewell) = context.connect().await?;
     let transcribed = transcribe(config, recording, &connection, format, output).await;
-    connection.close().await;
+    farewell.say(connection).await;
     let document = transcribed?;
     if format == Format::Json {
         let json = serde_json::to_string_pretty(&document)
@@ -132,7 +136,7 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
 fn config(args: &Args) -> Result<RecognitionConfig> {
     let task = if args.translate { v1::RecognitionTask::Translate } else { v1::RecognitionTask::Transcribe };
     let model = match args.model.as_deref() {
-        Some(name) if name.contains('/') || Path::new(name).is_file() => absolute_path(name)?,
+        Some(name) if is_path(name) => absolute_path(name)?,
         Some(name) => name.to_owned(),
         None => String::new(),
     };
@@ -148,6 +152,11 @@ fn config(args: &Args) -> Result<RecognitionConfig> {
         beam_size: args.beam.unwrap_or(0),
         threads: args.threads.unwrap_or(0),
     })
+}
+
+/// Whether a model's name means a file.
+fn is_path(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".bin") || Path::new(name).is_file()
 }
 
 async fn transcribe(

@@ -3,7 +3,10 @@
 mod sink;
 
 use crate::{
-    client::{ConnectArgs, Connection, Context, output::Output},
+    client::{
+        ConnectArgs, Connection, Context,
+        output::{Output, number, whole_number},
+    },
     error::{Error, Kind, Result},
     proto::v1::{self, synthesize_request::Input, synthesize_response::Event},
 };
@@ -28,8 +31,8 @@ Examples:
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What to say; `-` reads it from stdin
-    #[arg(value_name = "TEXT", conflicts_with = "file", allow_hyphen_values = false)]
+    /// What to say, up to 256 KiB; `-` reads it from stdin
+    #[arg(value_name = "TEXT", conflicts_with = "file", allow_negative_numbers = true)]
     text: Option<String>,
 
     /// Read the text from a file
@@ -40,8 +43,8 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE", default_value = "output.wav")]
     output: PathBuf,
 
-    /// Voice, with a variant if wanted: en-gb, en-us+f3; `speechctl voices` lists them
-    #[arg(long, value_name = "VOICE", env = "SPEECHCTL_VOICE")]
+    /// Voice, with a variant if wanted: en-gb, en-us+f3; `speechctl voices` lists them [env: SPEECHCTL_VOICE]
+    #[arg(long, value_name = "VOICE")]
     voice: Option<String>,
 
     /// Voice by region: a locale (en-GB), a language (pt) or a country (mx)
@@ -49,15 +52,15 @@ pub(crate) struct Args {
     region: Option<String>,
 
     /// Times the normal speed, 0.25 to 4
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    #[arg(long, value_name = "FACTOR", default_value = "1", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.25, 4.0))]
     speed: f32,
 
     /// Times the normal pitch, 0.5 to 2
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    #[arg(long, value_name = "FACTOR", default_value = "1", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.5, 2.0))]
     pitch: f32,
 
     /// Times the normal loudness, 0 to 2
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    #[arg(long, value_name = "FACTOR", default_value = "1", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.0, 2.0))]
     volume: f32,
 
     /// The text is SSML
@@ -65,12 +68,12 @@ pub(crate) struct Args {
     ssml: bool,
 
     /// Rate of the audio, 8000 to 192000 [default: the voice's own]
-    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(8_000..=192_000))]
-    sample_rate: Option<u32>,
+    #[arg(long, value_name = "HZ", allow_negative_numbers = true, value_parser = |text: &str| whole_number(text, 8_000, 192_000))]
+    sample_rate: Option<i32>,
 
-    /// Shape of the audio
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Wav)]
-    format: Format,
+    /// Shape of the audio [default: by the name of the file, else wav]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    format: Option<Format>,
 
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
@@ -100,7 +103,6 @@ struct Report<'a> {
 /// # Errors
 /// What is wrong with the text, the voice, the file or the server.
 pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
-    let text = text(&args)?;
     let to_stdout = args.output == Path::new("-");
     if to_stdout && args.connect.json {
         return Err(Error::new(Kind::Config, "`--json` and `-o -` both want standard output; give a file"));
@@ -109,11 +111,18 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
         return Err(Error::new(Kind::Config, "standard output is a terminal, which cannot play audio; give `-o FILE`"));
     }
     let output = context.output;
-    // Before anything is started: a file that cannot be written is known at once.
-    let sink = Sink::open(&args.output, args.format, output)?;
-    let connection = context.connect().await?;
+    // Before anything is started: a text that cannot be read and a file that cannot be written are known at once.
+    let format = format(&args)?;
+    let wanted = args.clone();
+    let (text, sink) = context
+        .on_thread(move || {
+            let text = text(&wanted)?;
+            Ok((text, Sink::open(&wanted.output, format, output)?))
+        })
+        .await?;
+    let (connection, farewell) = context.connect().await?;
     let spoken = speak(&args, text, &connection, sink).await;
-    connection.close().await;
+    farewell.say(connection).await;
     let spoken = spoken?;
     report(&args, &spoken, output)
 }
@@ -128,12 +137,12 @@ struct Spoken {
 async fn speak(args: &Args, text: String, connection: &Connection, mut sink: Sink) -> Result<Spoken> {
     let request = v1::SynthesizeRequest {
         input: Some(if args.ssml { Input::Ssml(text) } else { Input::Text(text) }),
-        voice: args.voice.clone().unwrap_or_default(),
+        voice: voice(args),
         region: args.region.clone().unwrap_or_default(),
         speed: args.speed,
         pitch: args.pitch,
         volume: Some(args.volume),
-        sample_rate_hertz: args.sample_rate.and_then(|rate| i32::try_from(rate).ok()).unwrap_or(0),
+        sample_rate_hertz: args.sample_rate.unwrap_or(0),
     };
     let mut client = connection.speech();
     let mut stream = connection.answer(client.synthesize(connection.request(request))).await?.into_inner();
@@ -174,24 +183,48 @@ fn report(args: &Args, spoken: &Spoken, output: Output) -> Result<()> {
     Ok(())
 }
 
+/// The voice: of the flag, else of the environment, which a region on the command line overrides.
+fn voice(args: &Args) -> String {
+    let of_environment = || match args.region {
+        Some(_) => None,
+        None => crate::config::env("SPEECHCTL_VOICE").and_then(|voice| voice.into_string().ok()),
+    };
+    args.voice.clone().or_else(of_environment).unwrap_or_default()
+}
+
+/// The shape of the audio: as asked for, else as the name of the file promises.
+fn format(args: &Args) -> Result<Format> {
+    let extension = args.output.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    match (args.format, extension.as_deref()) {
+        (Some(format), _) => Ok(format),
+        (None, Some("pcm" | "raw")) => Ok(Format::Pcm),
+        (None, Some(foreign @ ("mp3" | "m4a" | "aac" | "ogg" | "opus" | "flac"))) => {
+            let name = args.output.display();
+            let message = format!("`{name}` would be no {foreign}: WAV and bare samples can be written; name it .wav");
+            Err(Error::new(Kind::Config, message))
+        }
+        (None, _) => Ok(Format::Wav),
+    }
+}
+
 /// The text, from wherever it comes.
 fn text(args: &Args) -> Result<String> {
-    let text = match (&args.text, &args.file) {
-        (_, Some(path)) if path.as_os_str() == "-" => from_stdin()?,
-        (_, Some(path)) => from_file(path)?,
-        (Some(text), None) if text == "-" => from_stdin()?,
-        (Some(text), None) => text.clone(),
+    let (text, name) = match (&args.text, &args.file) {
+        (_, Some(path)) if path.as_os_str() != "-" => (from_file(path)?, format!("`{}`", path.display())),
+        (Some(text), None) if text != "-" => (text.clone(), "the text".to_owned()),
         (None, None) if io::stdin().is_terminal() => {
             return Err(Error::new(Kind::Config, "nothing to say: give a text, `-` for stdin, or `--file FILE`"));
         }
-        (None, None) => from_stdin()?,
+        _ => (read(io::stdin().lock(), "standard input")?, "standard input".to_owned()),
     };
     if text.trim().is_empty() {
-        return Err(Error::invalid("there is no text to speak"));
+        return Err(Error::invalid(format!("{name} holds nothing to say")));
     }
     if text.len() as u64 > MAX_TEXT {
-        let message = format!("the text is longer than {MAX_TEXT} bytes, some four hours of speech; speak it in parts");
-        return Err(Error::invalid(message));
+        return Err(too_long(&name));
+    }
+    if text.contains('\0') {
+        return Err(Error::invalid(format!("{name} holds a NUL byte; is it text?")));
     }
     Ok(text)
 }
@@ -199,8 +232,10 @@ fn text(args: &Args) -> Result<String> {
 fn from_file(path: &Path) -> Result<String> {
     let name = format!("`{}`", path.display());
     let cannot = |cause: io::Error| {
-        let kind = if cause.kind() == io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Io };
-        Error::new(kind, format!("cannot read {name}")).because(cause)
+        if cause.kind() == io::ErrorKind::NotFound {
+            return Error::new(Kind::NotFound, format!("{name} does not exist"));
+        }
+        Error::new(Kind::Io, format!("cannot read {name}")).because(cause)
     };
     if path.is_dir() {
         return Err(Error::invalid(format!("{name} is a folder; name a file in it")));
@@ -208,8 +243,9 @@ fn from_file(path: &Path) -> Result<String> {
     read(File::open(path).map_err(cannot)?, &name)
 }
 
-fn from_stdin() -> Result<String> {
-    read(io::stdin().lock(), "standard input")
+fn too_long(name: &str) -> Error {
+    let message = format!("{name} holds more than {MAX_TEXT} bytes, some four hours of speech; speak it in parts");
+    Error::invalid(message)
 }
 
 /// Reads text, but no more than can be spoken: the source may be endless.
@@ -220,8 +256,7 @@ fn read(source: impl Read, name: &str) -> Result<String> {
         .read_to_end(&mut bytes)
         .map_err(|cause| Error::new(Kind::Io, format!("cannot read {name}")).because(cause))?;
     if bytes.len() as u64 > MAX_TEXT {
-        let message = format!("{name} holds more than {MAX_TEXT} bytes, some four hours of speech; speak it in parts");
-        return Err(Error::invalid(message));
+        return Err(too_long(name));
     }
     // What Windows puts in front of a text is no part of it.
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").map(<[u8]>::to_vec).unwrap_or(bytes);

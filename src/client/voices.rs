@@ -51,9 +51,9 @@ struct Entry {
 /// `NotFound` for a language without a voice; what is wrong with the server.
 pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
     let output = context.output;
-    let connection = context.connect().await?;
+    let (connection, farewell) = context.connect().await?;
     let listed = list(&connection, args.language.as_deref()).await;
-    connection.close().await;
+    farewell.say(connection).await;
     let document = listed?;
     if let (Some(language), true) = (&args.language, document.voices.is_empty()) {
         let message = format!("no voice speaks `{language}`; `speechctl voices` lists all");
@@ -64,7 +64,9 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
             .map_err(|cause| Error::new(Kind::Internal, "cannot write JSON").because(cause))?;
         return output.line(&json);
     }
-    output.bytes(table(&document).as_bytes())
+    output.bytes(table(&document).as_bytes())?;
+    output.note(&format!("Each takes a variant, as in en-us+f3: {}.", document.variants.join(", ")));
+    Ok(())
 }
 
 async fn list(connection: &Connection, language: Option<&str>) -> Result<Document> {

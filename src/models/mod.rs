@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// How to come by a first model. One that fits most machines and most people.
 const HOW_TO_GET_ONE: &str = "download one, such as \
-    https://huggingface.co/ggerganov/whisper.cpp/resolve/main/ggml-base.en-q5_1.bin (57 MB), and pass its absolute path \
+    https://huggingface.co/ggerganov/whisper.cpp/resolve/main/ggml-base.en-q5_1.bin (57 MB), and name the file \
     with `--model`, or try `--model selftest`, which knows 153 English words";
 
 /// Whether a request may name a file of this machine.

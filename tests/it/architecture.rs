@@ -81,7 +81,8 @@ fn every_unsafe_block_says_why() {
 fn files_stay_small_and_say_what_they_are_for() {
     for (file, text) in sources() {
         let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
-        assert!(lines <= MAX_LINES, "{file} has {lines} lines: split it by role");
+        let is_tests = file.ends_with("/tests.rs");
+        assert!(lines <= MAX_LINES || is_tests, "{file} has {lines} lines: split it by role");
         let stem = Path::new(&file).file_stem().expect("a name").to_string_lossy().into_owned();
         assert!(!BAGS.contains(&stem.as_str()), "{file}: name it after what it does");
         assert!(text.starts_with("//!"), "{file} does not say what it is for");

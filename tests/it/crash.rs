@@ -24,11 +24,18 @@ fn recognize(model: &str, samples: &[i16]) -> v1::RecognizeRequest {
         threads: 1,
         ..Default::default()
     };
-    v1::RecognizeRequest { config: Some(config), audio: samples.iter().flat_map(|s| s.to_le_bytes()).collect() }
+    v1::RecognizeRequest {
+        config: Some(config),
+        audio: samples.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<u8>>().into(),
+    }
 }
 
 /// The reply to a request while something bad is done to its worker.
-fn reply_under_fire(server: &Server, request: v1::RecognizeRequest, kill: impl FnOnce() + Send) -> v1::RecognizeResponse {
+fn reply_under_fire(
+    server: &Server,
+    request: v1::RecognizeRequest,
+    kill: impl FnOnce() + Send,
+) -> v1::RecognizeResponse {
     thread::scope(|scope| {
         let killer = scope.spawn(kill);
         let reply = block_on(async {
@@ -110,7 +117,7 @@ fn killed_between_the_replies_of_one_call() {
     block_on(async {
         let mut client = speech(&server.address).await;
         for _ in 0..KILLS {
-            let chunks = request.audio.chunks(100_000).map(|chunk| Message::Audio(chunk.to_vec()));
+            let chunks = request.audio.chunks(100_000).map(|chunk| Message::Audio(chunk.to_vec().into()));
             let messages: Vec<_> = std::iter::once(Message::Config(request.config.clone().expect("a config")))
                 .chain(chunks)
                 .map(|message| v1::RecognizeFileRequest { message: Some(message) })

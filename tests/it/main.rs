@@ -1,5 +1,7 @@
 //! Drives the real `speechctl`: real processes, real sockets, real deaths.
 
+#![allow(clippy::print_stdout, clippy::string_slice, reason = "tests may talk, and slice what they have made")]
+
 mod harness;
 
 mod architecture;

@@ -163,10 +163,8 @@ fn a_reader_that_stands_still_costs_bounded_memory() {
         let mut client = speech(&server.address).await;
         // Half an hour of speech, of which one message is read.
         let text = "this is one of many sentences that nobody listens to. ".repeat(600);
-        let request = v1::SynthesizeRequest {
-            input: Some(v1::synthesize_request::Input::Text(text)),
-            ..Default::default()
-        };
+        let request =
+            v1::SynthesizeRequest { input: Some(v1::synthesize_request::Input::Text(text)), ..Default::default() };
         let mut stream = client.synthesize(request).await.expect("it begins").into_inner();
         stream.message().await.expect("it goes on").expect("a format");
         let memory = |pid: u32| {

@@ -193,10 +193,7 @@ fn tags_in_front_of_mp3_are_passed_over() {
 #[test]
 fn an_m4a_with_its_index_at_the_end_needs_a_file() {
     let error = Decoder::open(drip(M4A, false), "standard input").err().unwrap();
-    assert_eq!(
-        error.to_string(),
-        "standard input is an M4A that cannot be read from a pipe; save it to a file first"
-    );
+    assert_eq!(error.to_string(), "standard input is an M4A that cannot be read from a pipe; save it to a file first");
 }
 
 #[test]

@@ -153,6 +153,11 @@ fn decode(
     let mut warnings = Vec::new();
     if let Some(cut) = decoder.truncated() {
         let (announced, found) = (cut.announced, cut.found);
+        if found == 0.0 {
+            return Err(Error::invalid(format!(
+                "{name} is cut short: its header announces {announced:.1} s, none is there"
+            )));
+        }
         warnings.push(format!("{name} ends early: its header announces {announced:.1} s, {found:.1} s are there"));
     }
     if decoder.damaged() > 0 {

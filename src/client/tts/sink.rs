@@ -2,7 +2,10 @@
 
 use crate::{
     audio::{self, wav::WavFile},
-    client::{output::Output, tts::Format},
+    client::{
+        output::{self, Output},
+        tts::Format,
+    },
     error::{Error, Kind, Result},
 };
 use std::{
@@ -58,7 +61,8 @@ impl Sink {
                 }
                 Ok(Sink::File(Beside::create(&place, Some(metadata.permissions()))?, format, None))
             }
-            Err(_) => Ok(Sink::File(Beside::create(path, None)?, format, None)),
+            // Nothing there, or a link to nothing, which then gets what it points to.
+            Err(_) => Ok(Sink::File(Beside::create(&behind_links(path), None)?, format, None)),
         }
     }
 
@@ -136,9 +140,23 @@ impl Stream {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match self {
             Stream::Stdout(output) => output.bytes(bytes),
-            Stream::Device(file, path) => file.write_all(bytes).map_err(|cause| cannot_write(path, cause)),
+            Stream::Device(file, path) => file.write_all(bytes).map_err(|cause| match cause.kind() {
+                io::ErrorKind::BrokenPipe => output::closed_pipe(),
+                _ => cannot_write(path, cause),
+            }),
         }
     }
+}
+
+/// Where a link leads, as far as links can be followed.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut place = path.to_owned();
+    // As many as Linux follows.
+    for _ in 0..40 {
+        let Ok(target) = fs::read_link(&place) else { return place };
+        place = place.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path.to_owned()
 }
 
 fn cannot_write(path: &Path, cause: io::Error) -> Error {
@@ -148,7 +166,11 @@ fn cannot_write(path: &Path, cause: io::Error) -> Error {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::StorageFull => "the disk is full".to_owned(),
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
-        _ => cause.to_string(),
+        io::ErrorKind::NotADirectory => "what should be its folder is a file".to_owned(),
+        // Without the name of a temporary file, which tempfile adds.
+        _ => cause
+            .raw_os_error()
+            .map_or_else(|| cause.to_string(), |code| io::Error::from_raw_os_error(code).to_string()),
     };
     Error::new(Kind::Io, format!("cannot write `{}`: {why}", path.display()))
 }

@@ -271,7 +271,9 @@ impl Listed for Voice {
 /// Whether a language tag is the wanted one or a part of it: "en-GB" is within "en".
 fn is_within(language: &str, wanted: &str) -> bool {
     let (language, wanted) = (language.to_ascii_lowercase(), wanted.replace('_', "-").to_ascii_lowercase());
-    language == wanted || language.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('-'))
+    let is_part = |whole: &str, part: &str| part.strip_prefix(whole).is_some_and(|rest| rest.starts_with('-'));
+    // A voice of "de" speaks for "de-DE" too.
+    language == wanted || is_part(&wanted, &language) || (!language.contains('-') && is_part(&language, &wanted))
 }
 
 fn listed(voice: Voice, default: &str) -> pb::Voice {

@@ -182,6 +182,12 @@ fn decode(source: Source, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> {
     let warn =
         |warning| sender.blocking_send(Ok(Piece { samples: Vec::new(), warning: Some(warning) })).unwrap_or_default();
     if let Some(cut) = decoder.truncated() {
+        if cut.found == 0.0 {
+            return Err(Error::invalid(format!(
+                "the audio is cut short: {:.1} s are announced, none is there",
+                cut.announced
+            )));
+        }
         warn(format!("the audio ends early: {:.1} s are announced, {:.1} s are there", cut.announced, cut.found));
     }
     if decoder.damaged() > 0 {

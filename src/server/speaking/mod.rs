@@ -201,6 +201,9 @@ fn request(utterance: &Utterance, voice: &str) -> Result<tts::SynthesizeRequest>
     if text.contains('\0') {
         return Err(Error::invalid("the text holds a NUL byte; is it text?").in_field("text"));
     }
+    if utterance.ssml {
+        check_ssml(text)?;
+    }
     check_factor("speed", utterance.speed, 0.25..=4.0)?;
     check_factor("pitch", utterance.pitch, 0.5..=2.0)?;
     check_factor("volume", utterance.volume, 0.0..=2.0)?;
@@ -219,6 +222,16 @@ fn request(utterance: &Utterance, voice: &str) -> Result<tts::SynthesizeRequest>
         ssml: utterance.ssml,
         ..Default::default()
     })
+}
+
+/// espeak-ng takes what is broken for text, or stops in the middle, and says nothing.
+fn check_ssml(text: &str) -> Result<()> {
+    let wrong = |why: String| Error::invalid(format!("the SSML is wrong: {why}")).in_field("ssml");
+    let document = roxmltree::Document::parse(text).map_err(|cause| wrong(cause.to_string()))?;
+    match document.root_element().tag_name().name() {
+        "speak" => Ok(()),
+        other => Err(wrong(format!("its outermost element is <{other}>, not <speak>"))),
+    }
 }
 
 fn check_factor(field: &str, value: f32, range: std::ops::RangeInclusive<f32>) -> Result<()> {

@@ -58,7 +58,9 @@ const LISTED: usize = 12;
 /// # Errors
 /// `InvalidInput`, with what would do.
 pub(super) fn voice<'a>(region: &str, voices: &'a [Voice], default: &str) -> Result<&'a Voice> {
-    let wanted = region.trim().replace('_', "-").to_ascii_lowercase();
+    // "de_DE.UTF-8", as the environment has it.
+    let wanted = region.trim().split('.').next().unwrap_or_default().replace('_', "-").to_ascii_lowercase();
+    let wanted = if wanted == "en-uk" { "en-gb".to_owned() } else { wanted };
     if let Some(voice) = voices.iter().find(|voice| voice.id.eq_ignore_ascii_case(&wanted)) {
         return Ok(voice);
     }
@@ -72,9 +74,17 @@ pub(super) fn voice<'a>(region: &str, voices: &'a [Voice], default: &str) -> Res
 
 fn by_locale<'a>(locale: &str, voices: &'a [Voice], default: &str) -> Option<&'a Voice> {
     best(locale, voices, default).or_else(|| {
-        // "de-AT", where there is only "de".
-        let (language, _region) = locale.split_once('-')?;
-        voices.iter().find(|voice| voice.languages.first().is_some_and(|first| first.eq_ignore_ascii_case(language)))
+        // "de-AT", where there is only "de"; "zh-CN", where there is "cmn", which also goes by "zh".
+        let (language, rest) = locale.split_once('-')?;
+        let is_general = |voice: &&Voice| {
+            voice.languages.first().is_some_and(|first| !first.contains('-'))
+                && voice.languages.iter().any(|tag| tag.eq_ignore_ascii_case(language))
+        };
+        voices.iter().find(is_general).or_else(|| {
+            // "en-GB-oxendict": what is more special than we know.
+            let (region, _more) = rest.split_once('-')?;
+            best(&format!("{language}-{region}"), voices, default)
+        })
     })
 }
 
@@ -112,6 +122,7 @@ mod tests {
         };
         vec![
             voice("ca", &["ca"]),
+            voice("cmn", &["cmn", "zh-cmn", "zh"]),
             voice("de", &["de"]),
             voice("en-gb", &["en-gb", "en"]),
             voice("en-gb-scotland", &["en-gb-scotland", "en"]),
@@ -134,6 +145,9 @@ mod tests {
         assert_eq!(means("mx"), Some("es-419"), "a country");
         assert_eq!(means("pt"), Some("pt"), "the voice that has it first");
         assert_eq!(means("en"), Some("en-us"), "of equals the default");
+        assert_eq!(means("zh-CN"), Some("cmn"), "by another of its tags");
+        assert_eq!(means("en-GB-oxendict"), Some("en-gb"));
+        assert_eq!(means("de_DE.UTF-8"), Some("de"));
         assert_eq!(means("de-AT"), Some("de"), "a voice without a region speaks for all");
         assert_eq!(means("ca"), Some("ca"), "a language before a country");
     }

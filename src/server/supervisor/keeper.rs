@@ -17,8 +17,14 @@ use tokio::sync::{mpsc, watch};
 const CONDEMNATIONS: usize = 1;
 
 /// Runs for the whole life of one worker.
-pub(super) async fn keep(number: WorkerNumber, model: ModelId, settings: Settings, events: mpsc::Sender<KeeperEvent>) {
-    let (mut process, channel) = match Process::start(&model, &settings).await {
+pub(super) async fn keep(
+    number: WorkerNumber,
+    model: ModelId,
+    settings: Settings,
+    events: mpsc::Sender<KeeperEvent>,
+    mut stop: watch::Receiver<()>,
+) {
+    let (mut process, channel) = match Process::start(&model, &settings) {
         Ok(started) => started,
         Err(error) => {
             tracing::error!(%model, %error, "Worker cannot be started.");
@@ -36,6 +42,10 @@ pub(super) async fn keep(number: WorkerNumber, model: ModelId, settings: Setting
     let readiness = worker::ready(&worker, settings.load_timeout);
     let cause = tokio::select! {
         cause = process.ended() => Some(cause),
+        () = stopped(&mut stop) => {
+            process.kill().await;
+            Some(Cause::Stopped)
+        }
         answer = readiness => match answer {
             Some(Ok(health)) => {
                 tracing::info!(%model, pid, build = health.build_id.as_deref().unwrap_or("unknown"), "Worker ready.");
@@ -56,7 +66,7 @@ pub(super) async fn keep(number: WorkerNumber, model: ModelId, settings: Setting
         Some(cause) => cause,
         None => {
             tell(&events, Event::Ready { number, worker }).await;
-            until_the_end(&mut process, &mut condemned).await
+            until_the_end(&mut process, &mut condemned, &mut stop).await
         }
     };
     let death = process.death(cause).await;
@@ -67,9 +77,17 @@ pub(super) async fn keep(number: WorkerNumber, model: ModelId, settings: Setting
 }
 
 /// Waits for the death, or for the wish for it.
-async fn until_the_end(process: &mut Process, condemned: &mut mpsc::Receiver<Cause>) -> Cause {
+async fn until_the_end(
+    process: &mut Process,
+    condemned: &mut mpsc::Receiver<Cause>,
+    stop: &mut watch::Receiver<()>,
+) -> Cause {
     tokio::select! {
         cause = process.ended() => cause,
+        () = stopped(stop) => {
+            process.end().await;
+            Cause::Stopped
+        }
         sentence = condemned.recv() => match sentence {
             Some(cause) => {
                 // A process that is dying anyway tells the truth better than whoever lost patience with it.
@@ -88,6 +106,11 @@ async fn until_the_end(process: &mut Process, condemned: &mut mpsc::Receiver<Cau
             }
         },
     }
+}
+
+/// Waits until the supervisor stops, which it says by dropping its end.
+async fn stopped(stop: &mut watch::Receiver<()>) {
+    while stop.changed().await.is_ok() {}
 }
 
 fn log(model: &ModelId, pid: u32, death: &Death) {

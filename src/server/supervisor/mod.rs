@@ -21,7 +21,7 @@ pub(crate) use roster::Spares;
 use roster::{Decision, Event, Roster, WorkerNumber};
 use std::{fs, io, path::PathBuf, process::Stdio, time::Duration};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
     time::{Instant, sleep, timeout_at},
 };
@@ -31,7 +31,7 @@ use worker::{Failure, Worker};
 const QUEUE: usize = 256;
 
 /// How long a call waits for a worker, if its own deadline is later.
-const LONGEST_QUEUE: Duration = Duration::from_secs(60);
+const LONGEST_QUEUE: Duration = Duration::from_secs(300);
 
 /// How long the last workers may take to end.
 const STOP: Duration = Duration::from_secs(3);
@@ -136,7 +136,7 @@ impl Call {
                 sleep(wait).await;
                 Ok(None)
             }
-            Verdict::GiveUp(error) => Err(error),
+            Verdict::GiveUp(error) => Err(error.context(format_args!("`{}`", self.model))),
         }
     }
 }
@@ -200,6 +200,8 @@ impl Supervisor {
 async fn run(settings: Settings, mut inbox: mpsc::Receiver<Message>) {
     let mut roster: Roster<oneshot::Sender<Granted>, Worker> = Roster::new(settings.spares);
     let (keeper_sender, mut keeper_events) = mpsc::channel(QUEUE);
+    // Keepers hear by it that they must end now; what they say after that nobody hears.
+    let (stop_sender, stop) = watch::channel(());
     let mut keepers = JoinSet::new();
     let mut returns: JoinSet<WorkerNumber> = JoinSet::new();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
@@ -215,16 +217,12 @@ async fn run(settings: Settings, mut inbox: mpsc::Receiver<Message>) {
                 }
                 Some(Message::Stop { done }) => {
                     // Workers that see their connection close end by themselves.
-                    drop(roster);
-                    keepers_ended(keepers, keeper_sender).await;
+                    drop((roster, stop_sender, keeper_events));
+                    while keepers.join_next().await.is_some() {}
                     done.send(()).unwrap_or_default();
                     return;
                 }
-                None => {
-                    drop(roster);
-                    keepers_ended(keepers, keeper_sender).await;
-                    return;
-                }
+                None => return,
             },
             Some(Ok(number)) = returns.join_next() => Event::Returned { number },
             Some(_) = keepers.join_next() => continue,
@@ -233,7 +231,7 @@ async fn run(settings: Settings, mut inbox: mpsc::Receiver<Message>) {
         for decision in roster.on(event) {
             match decision {
                 Decision::Start { number, model } => {
-                    keepers.spawn(keeper::keep(number, model, settings.clone(), keeper_sender.clone()));
+                    keepers.spawn(keeper::keep(number, model, settings.clone(), keeper_sender.clone(), stop.clone()));
                 }
                 Decision::Grant { number, worker, to } => {
                     let (returned, watch) = oneshot::channel::<()>();
@@ -251,12 +249,6 @@ async fn run(settings: Settings, mut inbox: mpsc::Receiver<Message>) {
             }
         }
     }
-}
-
-/// Waits for the keepers, each of which has a deadline for its process.
-async fn keepers_ended(mut keepers: JoinSet<()>, events: mpsc::Sender<KeeperEvent>) {
-    drop(events);
-    while keepers.join_next().await.is_some() {}
 }
 
 /// What a keeper reports.

@@ -25,7 +25,7 @@ const TAIL_LINES: usize = 20;
 const TAIL_LINE: usize = 200;
 
 /// How long a worker may take to end once its connection is closed.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// How long the last words may take to arrive after the death.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -44,7 +44,7 @@ impl Process {
     ///
     /// # Errors
     /// `Unavailable` where the system gives no process, socket or memory.
-    pub(super) async fn start(model: &ModelId, settings: &Settings) -> Result<(Self, Channel)> {
+    pub(super) fn start(model: &ModelId, settings: &Settings) -> Result<(Self, Channel)> {
         let cannot = |cause: io::Error| Error::new(Kind::Unavailable, "cannot start a worker").because(cause);
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(cannot)?;
         ours.set_nonblocking(true).map_err(cannot)?;
@@ -61,8 +61,8 @@ impl Process {
             let socket = ours.take();
             async move { socket.map(TokioIo::new).ok_or_else(|| io::Error::other("the worker is gone")) }
         });
-        let channel = Endpoint::from_static("http://worker").connect_with_connector(connector).await;
-        let channel = channel.map_err(|cause| Error::new(Kind::Unavailable, "cannot start a worker").because(cause))?;
+        // Lazy: a process that dies before it speaks is lost like any other, and says how by its end.
+        let channel = Endpoint::from_static("http://worker").connect_with_connector_lazy(connector);
         Ok((Self { child, stderr, pid }, channel))
     }
 
@@ -111,7 +111,8 @@ impl Process {
 fn command(model: &ModelId, settings: &Settings) -> Command {
     let (engine, file) = model.arguments();
     let mut command = Command::new(&settings.program);
-    command.arg("worker").arg("--engine").arg(engine);
+    // Its path may be /proc/self/exe, which says nothing in a list of processes.
+    command.arg0("speechctl").arg("worker").arg("--engine").arg(engine);
     if let Some(file) = file {
         command.arg("--model").arg(file);
     }

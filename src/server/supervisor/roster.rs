@@ -338,7 +338,10 @@ mod tests {
                     Decision::Grant { number, worker, to } => {
                         assert_eq!(worker, number.0, "the worker is the one that became ready under this number");
                         let model = self.idle.remove(&number).expect("only an idle worker is given");
-                        assert!(self.used.insert(number) || !is_used_up(&model), "a worker that is used up is given again");
+                        assert!(
+                            self.used.insert(number) || !is_used_up(&model),
+                            "a worker that is used up is given again"
+                        );
                         assert_eq!(self.waiting.remove(&to), Some(model.clone()), "given to who wants this model");
                         self.busy.insert(number, (model, to));
                         assert!(self.answered.insert(to), "answered once");

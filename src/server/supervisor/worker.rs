@@ -144,7 +144,8 @@ impl Worker {
         let mut answer = std::pin::pin!(answer);
         let mut pulse = None;
         loop {
-            match timeout(self.patience, &mut answer).await {
+            // Twice within its patience: the first look learns the pulse, the second sees whether it stands still.
+            match timeout(self.patience / 2, &mut answer).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(status)) => return Err(self.why(status).await),
                 Err(_) => {

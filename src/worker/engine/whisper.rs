@@ -68,8 +68,10 @@ impl Whisper {
         Ok(Self { context, threads, name: "selftest".to_owned() })
     }
 
-    /// The language to tell whisper.cpp, checked.
+    /// The language to tell whisper.cpp, checked. A region says nothing to Whisper: "en-US" is "en".
     fn language(&self, wanted: &str) -> Result<String> {
+        let lower = wanted.to_ascii_lowercase();
+        let wanted = lower.split(['-', '_']).next().unwrap_or_default();
         let known = wanted == "auto" || wanted.is_empty() || whisper_rs::get_lang_id(wanted).is_some();
         if wanted.contains('\0') || !known {
             let message =
@@ -94,7 +96,9 @@ impl Whisper {
             beam_size => SamplingStrategy::BeamSearch { beam_size, patience: -1.0 },
         };
         let mut parameters = FullParams::new(strategy);
-        parameters.set_n_threads(if hint.threads > 0 { hint.threads } else { self.threads });
+        // More threads than cores wait for each other, at a hundred times the price.
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().try_into().unwrap_or(i32::MAX));
+        parameters.set_n_threads(if hint.threads > 0 { hint.threads } else { self.threads }.min(cores));
         parameters.set_language(Some(language));
         if hint.translate && !self.context.is_multilingual() {
             let message = format!("model `{}` understands English only and cannot translate", self.name);

@@ -55,6 +55,7 @@ impl Espeak {
             Some((base, variant)) => (base, Some(variant)),
             None => (wanted, None),
         };
+        let base = if base.contains('_') { &base.replace('_', "-") } else { base };
         let (_, RawVoice { identifier, .. }) = self
             .voices
             .iter()
@@ -79,6 +80,7 @@ impl Espeak {
     }
 
     fn no_such_voice(&self, wanted: &str) -> Error {
+        let shown: String = wanted.chars().take(60).collect();
         let language = wanted.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
         let near: Vec<&str> = self
             .voices
@@ -92,7 +94,7 @@ impl Espeak {
         } else {
             format!("near it are {}; `speechctl voices` lists them all", near.join(", "))
         };
-        Error::new(Kind::NotFound, format!("voice `{wanted}` does not exist; {way_out}")).in_field("voice")
+        Error::new(Kind::NotFound, format!("voice `{shown}` does not exist; {way_out}")).in_field("voice")
     }
 }
 
