@@ -27,7 +27,8 @@ fn sixteen_of_twenty_random_sentences_are_heard_word_for_word() {
     let mut wrong = Vec::new();
     for _ in 0..20 {
         let said = grammar.sentence();
-        sandbox.run(&["tts", "--server", &server.address, &said, "-o", "said.wav"]).good();
+        // As clearly as the voice can: the model knows 153 words, and no context.
+        sandbox.run(&["tts", "--server", &server.address, "--speed", "0.8", &said, "-o", "said.wav"]).good();
         let heard = sandbox.run(&["stt", "--server", &server.address, "said.wav"]).good_text();
         if heard.trim() != said {
             wrong.push(format!("said {said:?}, heard {:?}", heard.trim()));
@@ -116,11 +117,10 @@ fn every_voice_speaks() {
     let document: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
     for voice in document["voices"].as_array().expect("a list") {
         let id = voice["id"].as_str().expect("an id");
-        let args = ["tts", "1 2 3", "--voice", id, "-o", "v.wav", "--server", &server.address];
+        let args = ["tts", "anna 1 2 3 mama", "--voice", id, "-o", "v.wav", "--server", &server.address];
         sandbox.run(&args).good();
         let (_, samples) = wav::read(&sandbox.path().join("v.wav"));
-        // Some languages have no words for these digits in espeak-ng, and are silent.
         let is_heard = samples.iter().any(|sample| sample.abs() > 500);
-        assert!(is_heard || ["chr-US-Qaaa-x-west"].contains(&id), "{id} says nothing in {} samples", samples.len());
+        assert!(is_heard, "{id} says nothing in {} samples", samples.len());
     }
 }

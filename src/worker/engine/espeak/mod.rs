@@ -40,8 +40,10 @@ impl Espeak {
     pub(super) fn load(cache: &Path) -> Result<Self> {
         let folder = data::unpacked(cache)?;
         let mut library = Library::initialize(&folder)?;
-        let voices = with_ids(library.voices());
-        let mut variants: Vec<String> = fs::read_dir(folder.join("espeak-ng-data/voices/!v"))
+        let data = folder.join("espeak-ng-data");
+        let voices = library.voices().into_iter().filter(|voice| has_dictionary(&data, voice)).collect();
+        let voices = with_ids(voices);
+        let mut variants: Vec<String> = fs::read_dir(data.join("voices/!v"))
             .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
             .unwrap_or_default();
         variants.sort();
@@ -96,6 +98,15 @@ impl Espeak {
         };
         Error::new(Kind::NotFound, format!("voice `{shown}` does not exist; {way_out}")).in_field("voice")
     }
+}
+
+/// Whether a voice knows how words are said. A few are listed whose dictionary espeak-ng does not ship: they are silent.
+fn has_dictionary(data: &Path, voice: &RawVoice) -> bool {
+    let file = fs::read_to_string(data.join("lang").join(&voice.identifier)).unwrap_or_default();
+    let named = file.lines().find_map(|line| line.trim().strip_prefix("dictionary "));
+    let language = voice.languages.first().and_then(|tag| tag.split('-').next());
+    let dictionary = named.map(str::trim).or(language).unwrap_or_default();
+    data.join(format!("{dictionary}_dict")).is_file()
 }
 
 /// Gives each voice its id: the first of its languages that no voice before it has.
