@@ -61,7 +61,7 @@ impl Kind {
     ];
 }
 
-/// A failure. Reads as "<message>: <cause>: <cause>", in lower case, naming the thing and the way out.
+/// A failure. Reads as `message: cause: cause`, in lower case, naming the thing and the way out.
 #[derive(Debug)]
 pub(crate) struct Error {
     kind: Kind,

@@ -13,7 +13,7 @@ const HOW_TO_GET_ONE: &str = "download one, such as \
     https://huggingface.co/ggerganov/whisper.cpp/resolve/main/ggml-base.en-q5_1.bin (57 MB), and name the file \
     with `--model`, or try `--model selftest`, which knows 153 English words";
 
-/// Whether a request may name a file of this machine.
+/// Whether a request may name a file of this machine, or ask for faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Paths {
     /// It comes from the command line, or from a caller on this machine.
@@ -33,9 +33,8 @@ pub(crate) fn recognizer(name: &str, paths: Paths) -> Result<ModelId> {
     match name {
         "" => Err(none_installed()),
         "selftest" => Ok(ModelId::SelfTest),
-        "mock" => Ok(ModelId::Mock(String::new())),
         _ => {
-            if let Some(faults) = name.strip_prefix("mock:") {
+            if let (Some(faults), Paths::Allowed) = (mock_faults(name), paths) {
                 return Ok(ModelId::Mock(faults.to_owned()));
             }
             if name.contains('\0') {
@@ -71,11 +70,18 @@ pub(crate) fn none_installed() -> Error {
 }
 
 /// Which synthesiser speaks with a voice of this name.
-pub(crate) fn synthesizer(voice: &str) -> ModelId {
-    match voice.strip_prefix("mock") {
-        Some("") => ModelId::Mock(String::new()),
-        Some(faults) if faults.starts_with(':') => ModelId::Mock(faults.trim_start_matches(':').to_owned()),
+pub(crate) fn synthesizer(voice: &str, paths: Paths) -> ModelId {
+    match (mock_faults(voice), paths) {
+        (Some(faults), Paths::Allowed) => ModelId::Mock(faults.to_owned()),
         _ => ModelId::Espeak,
+    }
+}
+
+/// The faults of `mock` or `mock:FAULTS`. Only who may name files may ask for faults: they cost the server something.
+fn mock_faults(name: &str) -> Option<&str> {
+    match name.strip_prefix("mock")? {
+        "" => Some(""),
+        faults => faults.strip_prefix(':'),
     }
 }
 
@@ -86,7 +92,7 @@ mod tests {
     #[test]
     fn names_mean_models() {
         assert_eq!(recognizer("selftest", Paths::Refused).expect("known"), ModelId::SelfTest);
-        assert_eq!(recognizer("mock:hang", Paths::Refused).expect("known"), ModelId::Mock("hang".into()));
+        assert_eq!(recognizer("mock:hang", Paths::Allowed).expect("known"), ModelId::Mock("hang".into()));
         assert_eq!(recognizer("/m.bin", Paths::Allowed).expect("a path"), ModelId::Whisper("/m.bin".into()));
     }
 
@@ -96,14 +102,16 @@ mod tests {
         assert_eq!(kind("", Paths::Allowed), Kind::NotInstalled);
         assert_eq!(kind("base.en", Paths::Allowed), Kind::NotFound);
         assert_eq!(kind("/m.bin", Paths::Refused), Kind::Denied);
+        assert_eq!(kind("mock:crash", Paths::Refused), Kind::NotFound);
         assert_eq!(kind("./m.bin", Paths::Allowed), Kind::InvalidInput);
         assert_eq!(kind("a\0b", Paths::Allowed), Kind::InvalidInput);
     }
 
     #[test]
     fn a_voice_has_its_engine() {
-        assert_eq!(synthesizer("en-us"), ModelId::Espeak);
-        assert_eq!(synthesizer("mock:crash"), ModelId::Mock("crash".into()));
-        assert_eq!(synthesizer("mockingbird"), ModelId::Espeak);
+        assert_eq!(synthesizer("en-us", Paths::Allowed), ModelId::Espeak);
+        assert_eq!(synthesizer("mock:crash", Paths::Allowed), ModelId::Mock("crash".into()));
+        assert_eq!(synthesizer("mock:crash", Paths::Refused), ModelId::Espeak);
+        assert_eq!(synthesizer("mockingbird", Paths::Allowed), ModelId::Espeak);
     }
 }

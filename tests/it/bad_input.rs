@@ -62,7 +62,8 @@ fn texts() {
 #[test]
 fn texts_that_are_odd_but_right() {
     let sandbox = Sandbox::new();
-    for text in ["🙂🙂", "...", "?!", "a\u{301}\u{200d}x", "\u{feff}hello", "مرحبا", "x".repeat(20_000).as_str()] {
+    for text in ["🙂🙂", "...", "?!", "a\u{301}\u{200d}x", "\u{feff}hello", "مرحبا", "x".repeat(20_000).as_str()]
+    {
         assert_eq!(sandbox.run_with(&["tts", "-", "-o", "odd.wav"], text.as_bytes()).good_text(), "", "{text:.20}");
         assert!(hound::WavReader::open(sandbox.path().join("odd.wav")).is_ok(), "{text:.20}");
     }
@@ -91,7 +92,9 @@ fn names() {
     .iter()
     .map(|line| sandbox.row(line))
     .collect();
-    shown.push_str(&sandbox.shown_as_row("tts hi --voice [5000 letters]", &sandbox.run(&long.split(' ').collect::<Vec<_>>())));
+    shown.push_str(
+        &sandbox.shown_as_row("tts hi --voice [5000 letters]", &sandbox.run(&long.split(' ').collect::<Vec<_>>())),
+    );
     insta::assert_snapshot!(shown);
 }
 
@@ -174,7 +177,8 @@ fn a_hundred_megabytes_of_noise_take_little_memory() {
 fn models() {
     let sandbox = Sandbox::new();
     fs::copy(sample("timer.wav"), sandbox.path().join("talk.wav")).expect("the sample");
-    let model = zstd::decode_all(&include_bytes!("../../src/models/selftest/selftest.en.bin.zst")[..]).expect("it is whole");
+    let model =
+        zstd::decode_all(&include_bytes!("../../src/models/selftest/selftest.en.bin.zst")[..]).expect("it is whole");
     sandbox.file("whole.bin", &model);
     sandbox.file("half.bin", &model[..model.len() / 2]);
     sandbox.file("header.bin", &model[..40]);

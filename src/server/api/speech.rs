@@ -74,11 +74,11 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
         &self,
         request: Request<pb::SynthesizeRequest>,
     ) -> Result<Response<Self::SynthesizeStream>, Status> {
-        let deadline = deadline::of(&request);
+        let (deadline, paths) = (deadline::of(&request), paths_of(&request));
         let utterance = utterance(request.into_inner())?;
         let speaker = self.0.speaker.clone();
         Ok(Response::new(respond(deadline, move |out| async move {
-            speaker.speak(&utterance, deadline, &mut Caller(out)).await
+            speaker.speak(&utterance, paths, deadline, &mut Caller(out)).await
         })))
     }
 

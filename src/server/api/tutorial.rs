@@ -40,7 +40,7 @@ impl pb::speech_recognition_server::SpeechRecognition for Tutorial {
             sample_rate: 0,
         };
         let mut whole = Whole::default();
-        self.0.speaker.speak(&utterance, deadline, &mut whole).await?;
+        self.0.speaker.speak(&utterance, Paths::Refused, deadline, &mut whole).await?;
         let audio = audio::wav::from_samples(whole.rate, &audio::bytes_to_i16(&whole.audio));
         Ok(Response::new(pb::TtsResponse { audio: audio.into() }))
     }

@@ -7,7 +7,7 @@ mod region;
 
 use crate::{
     error::{Error, Kind, Result},
-    models,
+    models::{self, Paths},
     proto::tts,
     server::{
         recognition::next_request_id,
@@ -103,13 +103,14 @@ impl Speaker {
     pub(crate) async fn speak(
         &self,
         utterance: &Utterance,
+        paths: Paths,
         deadline: Option<Instant>,
         listener: &mut (impl Listener + Send),
     ) -> Result<()> {
         let voice = self.voice(utterance, deadline).await?;
         let request = request(utterance, &voice)?;
         let mut spoken = Spoken { bytes: 0, rate: 0, voice: voice.clone() };
-        let mut call = self.supervisor.call(models::synthesizer(&voice), deadline);
+        let mut call = self.supervisor.call(models::synthesizer(&voice, paths), deadline);
         loop {
             let result = match call.lease().await {
                 Ok(lease) => {
