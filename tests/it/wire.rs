@@ -1,14 +1,14 @@
 //! The contracts, spoken by clients that know nothing but them.
 
 use crate::harness::{
-    pb::{block_on, connect, example, speech, v1},
+    pb::{bare_call, block_on, connect, example, speech, v1},
     process::Sandbox,
     sample,
     server::Server,
     wav,
 };
 use std::{collections::BTreeSet, process::Command, time::Duration};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 use v1::{recognize_file_request::Message, recognize_file_response::Event, synthesize_request::Input};
@@ -271,11 +271,8 @@ fn a_deadline_ends_the_work_and_is_told_as_such() {
     };
     let request = v1::RecognizeRequest { config: Some(config), audio: vec![1; 20 * 32_000].into() };
     block_on(async {
-        // Without a timer of its own, as clients of other makers may be.
-        let mut client = speech(&server.address).await;
-        let mut request = Request::new(request);
-        request.metadata_mut().insert("grpc-timeout", "300m".parse().expect("a header"));
-        let refused = client.recognize(request).await.expect_err("it takes 20 s");
+        let path = "/speechctl.v1.SpeechRecognition/Recognize";
+        let refused = bare_call(&server.address, path, prost::Message::encode_to_vec(&request), "300m").await;
         assert_eq!(refused.code(), Code::DeadlineExceeded, "{refused:?}");
     });
     // The worker was told to stop too: it has time for the next one.
@@ -322,7 +319,7 @@ fn foreign_client(interpreters: &[&str], script: &str) {
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         match output.status.code() {
             Some(0) => {
-                println!("{interpreter}: {}", said.lines().last().unwrap_or_default());
+                println!("{interpreter} {script}: {} checks", said.matches("ok: ").count());
                 return;
             }
             Some(77) => println!("{interpreter} {script}: skipped: {said}"),

@@ -3,6 +3,8 @@
 //! Each call has a state of its own: whisper.cpp's samplers keep random numbers in it, and an answer must not depend
 //! on the call before.
 
+mod file;
+
 use crate::{
     error::{Error, Kind, Result},
     models::selftest,
@@ -10,8 +12,6 @@ use crate::{
     worker::engine::{Cancel, Decoded, Hint, Recognizer},
 };
 use std::{
-    fs,
-    io::Read,
     path::Path,
     sync::{
         Arc,
@@ -21,9 +21,6 @@ use std::{
 use whisper_rs::{
     FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperSegment, WhisperState,
 };
-
-/// The magic number of a ggml model file, "ggml" read as a little-endian number.
-const MAGIC: [u8; 4] = *b"lmgg";
 
 /// whisper.cpp's own default, of whisper-cli too.
 const DEFAULT_BEAM: i32 = 5;
@@ -49,7 +46,7 @@ impl Whisper {
     /// `NotFound`, `Io`, or `InvalidInput` for a file that is no model or not a whole one.
     pub(super) fn from_file(path: &Path, threads: i32) -> Result<Self> {
         let name = path.display().to_string();
-        check_magic(path, &name)?;
+        file::check(path)?;
         install_hooks();
         let context = WhisperContext::new_with_params(path, WhisperContextParameters::default())
             .map_err(|_| Error::invalid(format!("model `{name}` is damaged or cut short; get it again")))?;
@@ -145,28 +142,6 @@ fn stop_when(parameters: &mut FullParams<'_, '_>, cancel: Cancel, first_pass_onl
 /// C libraries print where they like; ours go through `tracing`.
 fn install_hooks() {
     whisper_rs::install_logging_hooks();
-}
-
-/// Tells apart what cannot be a model, before whisper.cpp sees it.
-fn check_magic(path: &Path, name: &str) -> Result<()> {
-    let mut file = fs::File::open(path).map_err(|cause| {
-        let kind = if cause.kind() == std::io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Io };
-        Error::new(kind, format!("cannot open model `{name}`")).because(cause)
-    })?;
-    let mut magic = [0; 4];
-    match file.metadata().map(|metadata| (metadata.is_dir(), metadata.len())) {
-        Ok((true, _)) => return Err(Error::invalid(format!("model `{name}` is a folder; name the file in it"))),
-        Ok((false, 0)) => return Err(Error::invalid(format!("model `{name}` is an empty file; get it again"))),
-        _ => {}
-    }
-    match file.read_exact(&mut magic) {
-        Ok(()) if magic == MAGIC => Ok(()),
-        Ok(()) => Err(Error::invalid(format!("`{name}` is not a ggml Whisper model"))),
-        Err(cause) if cause.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Err(Error::invalid(format!("`{name}` is not a ggml Whisper model")))
-        }
-        Err(cause) => Err(Error::new(Kind::Io, format!("cannot read model `{name}`")).because(cause)),
-    }
 }
 
 impl Recognizer for Whisper {
@@ -311,21 +286,5 @@ mod tests {
     fn a_character_may_be_spread_over_tokens() {
         let words = words(&[token(&[b' ', 0xC3], 0, 1), token(&[0xBC], 1, 2)]);
         assert_eq!(words[0].text, "ü");
-    }
-
-    #[test]
-    fn a_file_that_is_no_model_is_told_apart() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = |bytes: &[u8]| {
-            let path = folder.path().join("m.bin");
-            fs::write(&path, bytes).expect("it is written");
-            check_magic(&path, "m.bin").map_err(|error| error.kind())
-        };
-        assert_eq!(file(b""), Err(Kind::InvalidInput));
-        assert_eq!(file(b"lm"), Err(Kind::InvalidInput));
-        assert_eq!(file(b"GGUF....."), Err(Kind::InvalidInput));
-        assert_eq!(file(b"lmgg"), Ok(()));
-        assert_eq!(check_magic(folder.path(), "f").map_err(|error| error.kind()), Err(Kind::InvalidInput));
-        assert_eq!(check_magic(Path::new("/nowhere"), "f").map_err(|error| error.kind()), Err(Kind::NotFound));
     }
 }

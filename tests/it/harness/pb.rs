@@ -28,7 +28,10 @@ pub(crate) mod v1 {
     tonic::include_proto!("speechctl.v1");
 }
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Status,
+    transport::{Channel, Endpoint},
+};
 
 /// Runs a test that awaits.
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -45,4 +48,25 @@ pub(crate) async fn connect(address: &str) -> Channel {
 /// A client of our own contract.
 pub(crate) async fn speech(address: &str) -> v1::speech_recognition_client::SpeechRecognitionClient<Channel> {
     v1::speech_recognition_client::SpeechRecognitionClient::new(connect(address).await)
+}
+
+/// The answer to a unary call over a bare HTTP/2 connection: no timer of the client's own stands before the server's.
+pub(crate) async fn bare_call(address: &str, path: &'static str, message: Vec<u8>, timeout: &'static str) -> Status {
+    let stream = tokio::net::TcpStream::connect(address).await.expect("it takes connections");
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(executor, hyper_util::rt::TokioIo::new(stream)).await.expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    // The frame of a gRPC message: not compressed, then its length.
+    let length = u32::try_from(message.len()).expect("it fits").to_be_bytes();
+    let frame = [&[0][..], &length, &message].concat();
+    let request = http::Request::post(format!("http://{address}{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", timeout)
+        .body(http_body_util::Full::new(bytes::Bytes::from(frame)))
+        .expect("a request");
+    let response = sender.send_request(request).await.expect("an answer");
+    connection.abort();
+    Status::from_header_map(response.headers()).expect("it ends without a message")
 }
