@@ -7,6 +7,7 @@ pub(crate) mod decode;
 pub(crate) mod resample;
 mod riff;
 mod source;
+pub(crate) mod stretch;
 pub(crate) mod wav;
 
 /// The rate of audio that recognisers take, in Hz.

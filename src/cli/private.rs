@@ -5,7 +5,7 @@ use crate::{
     client::{PrivateServer, Spawner},
     config,
     error::{Error, Kind, Result},
-    server::{Bound, Settings},
+    server::{Bound, DEFAULT_VOICE, Settings},
     shutdown,
 };
 use std::{
@@ -36,7 +36,7 @@ async fn start(place: Folder) -> Result<PrivateServer> {
         listen: vec![address.clone()],
         insecure: false,
         model: None,
-        voice: super::serve::DEFAULT_VOICE.to_owned(),
+        voice: DEFAULT_VOICE.to_owned(),
         is_private: true,
         program: config::own_program()?,
         cache: config::cache_folder(config::env),
@@ -48,7 +48,7 @@ async fn start(place: Folder) -> Result<PrivateServer> {
     let bound = Bound::bind(settings).await?;
     place.lock().unwrap_or_else(PoisonError::into_inner).replace(folder);
     let (notice, listener) = shutdown::channel();
-    let server = tokio::spawn(bound.serve(listener));
+    let server = tokio::spawn(bound.serve(listener, |_| Ok(())));
     let stop = async move {
         notice.escalate();
         if tokio::time::timeout(FAREWELL, server).await.is_err() {

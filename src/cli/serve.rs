@@ -4,14 +4,11 @@ use crate::{
     client::output,
     config,
     error::{Error, Kind, Result},
-    server::{Bound, Settings},
+    server::{Bound, DEFAULT_VOICE, Settings},
     shutdown::{self, Notice},
 };
 use std::{path::Path, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
-
-/// The voice that speaks when nothing else is said.
-pub(super) const DEFAULT_VOICE: &str = "en-us";
 
 /// Large models on slow disks take a minute.
 pub(super) const LOAD_TIMEOUT: Duration = Duration::from_secs(120);
@@ -84,8 +81,10 @@ pub(super) async fn run(args: Args) -> Result<()> {
     // Before the line that says ready: whoever reads it may send a signal at once.
     let signals = tokio::spawn(escalate_on_signals(notice)?);
     let bound = Bound::bind(settings).await?;
-    output::Output::new(false, 0).line(&format!("speechctl: listening on {}", bound.addresses().join(", ")))?;
-    let result = bound.serve(listener).await;
+    let ready = |addresses: &[String]| {
+        output::Output::new(false, 0).line(&format!("speechctl: listening on {}", addresses.join(", ")))
+    };
+    let result = bound.serve(listener, ready).await;
     signals.abort();
     result
 }

@@ -23,6 +23,9 @@ use tokio::{task::JoinSet, time::timeout};
 use tonic::{service::Routes, transport::Server};
 use tonic_health::ServingStatus;
 
+/// The voice that speaks when nothing else is said.
+pub(crate) const DEFAULT_VOICE: &str = "en-us";
+
 /// The largest message of our own contract: gRPC's default.
 const MAX_MESSAGE: usize = 4 << 20;
 
@@ -108,15 +111,24 @@ impl Bound {
         self.sockets.iter().map(Socket::address).collect()
     }
 
-    /// Serves until asked to stop, then lets open calls end, up to the deadline for that.
+    /// Serves until asked to stop, then lets open calls end, up to the deadline for that. Calls `ready` with every
+    /// address once calls can come.
     ///
     /// # Errors
-    /// `Io` where a socket fails.
-    pub(crate) async fn serve(self, mut stop: shutdown::Listener) -> Result<()> {
+    /// `Io` where a socket fails, `NotFound` for a default voice that does not exist, what `ready` says.
+    pub(crate) async fn serve(
+        self,
+        mut stop: shutdown::Listener,
+        ready: impl FnOnce(&[String]) -> Result<()>,
+    ) -> Result<()> {
         let drain = self.settings.drain;
         let mut tasks = JoinSet::new();
         let supervisor = Supervisor::start(supervisor_settings(&self.settings), &mut tasks);
         let speaker = speaking::Speaker::new(supervisor.clone(), self.settings.voice.clone());
+        if self.settings.voice != DEFAULT_VOICE {
+            speaker.try_default().await?;
+        }
+        let addresses = self.addresses();
         let shared = Shared { supervisor: supervisor.clone(), speaker, default_model: self.default_model };
 
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -133,6 +145,7 @@ impl Bound {
                 .add_routes(routes.clone());
             servers.spawn(socket.serve(server, stop.clone()));
         }
+        ready(&addresses)?;
         // A socket that fails ends the server: half a server is harder to notice than none.
         let outcome = tokio::select! {
             () = stop.wanted(Stop::Drain) => Ok(()),

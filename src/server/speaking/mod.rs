@@ -16,11 +16,14 @@ use crate::{
     speech::{ModelId, Voice},
 };
 use bytes::{Buf, Bytes};
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{sync::OnceCell, time::Instant};
 
 /// Text that one call takes: some four hours of speech.
 pub(crate) const MAX_TEXT: usize = 256 * 1024;
+
+/// How long a voice may take to show that it speaks.
+const LONGEST_TRIAL: Duration = Duration::from_secs(30);
 
 /// What to say, and how. Checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +96,38 @@ impl Speaker {
                 Ok(Voices { voices, variants: list.variants })
             })
             .await
+    }
+
+    /// Sees whether the default voice can speak.
+    ///
+    /// # Errors
+    /// `NotFound` where it does not exist, or what the engine says.
+    pub(crate) async fn try_default(&self) -> Result<()> {
+        /// Takes no note of what is said.
+        struct Nobody;
+
+        impl Listener for Nobody {
+            async fn format(&mut self, _sample_rate: u32, _voice: &str) -> Result<()> {
+                Ok(())
+            }
+
+            async fn audio(&mut self, _audio: Bytes) -> Result<()> {
+                Ok(())
+            }
+        }
+
+        let utterance = Utterance {
+            text: "a".to_owned(),
+            ssml: false,
+            voice: String::new(),
+            region: String::new(),
+            speed: 1.0,
+            pitch: 1.0,
+            volume: 1.0,
+            sample_rate: 0,
+        };
+        let deadline = Some(Instant::now() + LONGEST_TRIAL);
+        self.speak(&utterance, Paths::Allowed, deadline, &mut Nobody).await
     }
 
     /// Speaks a text to a listener.

@@ -8,6 +8,7 @@ mod data;
 mod ffi;
 
 use crate::{
+    audio::stretch::Stretch,
     error::{Error, Kind, Result},
     speech::{Gender, Voice},
     worker::engine::{Cancel, Sink, Synthesizer, Utterance, Voices},
@@ -21,7 +22,8 @@ const DEFAULT_VOICE: &str = "en-us";
 /// Words a minute at speed 1.0: `espeakRATE_NORMAL` of speak_lib.h.
 const NORMAL_RATE: f32 = 175.0;
 
-/// `espeakRATE_MINIMUM` and `espeakRATE_MAXIMUM` of speak_lib.h. espeak-ng goes no further without libsonic.
+/// `espeakRATE_MINIMUM` and `espeakRATE_MAXIMUM` of speak_lib.h. espeak-ng goes no further without libsonic; what is
+/// slower or faster is stretched afterwards.
 const RATES: std::ops::RangeInclusive<f32> = 80.0..=450.0;
 
 /// espeak-ng with its data.
@@ -122,21 +124,18 @@ fn with_ids(raw: Vec<RawVoice>) -> Vec<(String, RawVoice)> {
     voices
 }
 
-/// Our factors in espeak-ng's numbers.
-fn parameters(utterance: &Utterance) -> Result<Parameters> {
-    let rate = NORMAL_RATE * utterance.speed;
-    if !RATES.contains(&rate.round()) {
-        let (least, most) = (RATES.start() / NORMAL_RATE, RATES.end() / NORMAL_RATE);
-        let message =
-            format!("speed {}: espeak voices speak at {least:.2} to {most:.2} times their speed", utterance.speed);
-        return Err(Error::invalid(message).in_field("speed"));
-    }
-    Ok(Parameters {
-        rate: rate.round() as i32,
+/// Our factors in espeak-ng's numbers, and the tempo that is left to do where it goes no further.
+fn parameters(utterance: &Utterance) -> (Parameters, f64) {
+    let wanted = NORMAL_RATE * utterance.speed;
+    let rate = wanted.round().clamp(*RATES.start(), *RATES.end());
+    let tempo = if rate == wanted.round() { 1.0 } else { f64::from(wanted / rate) };
+    let parameters = Parameters {
+        rate: rate as i32,
         // `pitch_adjust_tab` of espeak-ng doubles the pitch every 50 steps.
         pitch: (50.0 + 50.0 * utterance.pitch.log2()).round().clamp(0.0, 99.0) as i32,
         volume: (100.0 * utterance.volume).round().clamp(0.0, 200.0) as i32,
-    })
+    };
+    (parameters, tempo)
 }
 
 impl Synthesizer for Espeak {
@@ -145,14 +144,24 @@ impl Synthesizer for Espeak {
     }
 
     fn speak(&mut self, utterance: &Utterance, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
-        let parameters = parameters(utterance)?;
+        let (parameters, tempo) = parameters(utterance);
         let identifier = self.identifier(&utterance.voice)?;
+        // Always, also for the voice in use: SSML may have changed it.
         self.library.set_voice(&identifier)?;
+        let mut stretch = Stretch::new(self.library.sample_rate, tempo);
         let mut until_cancelled = |audio: &[i16]| {
-            if cancel.wanted() { ControlFlow::Break(()) } else { sink(audio) }
+            if cancel.wanted() {
+                return ControlFlow::Break(());
+            }
+            if tempo == 1.0 { sink(audio) } else { sink(&stretch.push(audio)) }
         };
         self.library.speak(&utterance.text, utterance.ssml, parameters, &mut until_cancelled)?;
-        cancel.check()
+        cancel.check()?;
+        if tempo != 1.0 {
+            // The last of it: whether anybody still wants it makes no difference any more.
+            let _end = sink(&stretch.finish());
+        }
+        Ok(())
     }
 
     fn voices(&mut self) -> Result<Voices> {
@@ -180,18 +189,19 @@ mod tests {
 
     #[test]
     fn factors_become_espeaks_numbers() {
-        let normal = parameters(&utterance(1.0, 1.0, 1.0)).expect("normal");
-        assert_eq!((normal.rate, normal.pitch, normal.volume), (175, 50, 100));
-        let extreme = parameters(&utterance(2.0, 2.0, 2.0)).expect("allowed");
-        assert_eq!((extreme.rate, extreme.pitch, extreme.volume), (350, 99, 200));
-        assert_eq!(parameters(&utterance(1.0, 0.5, 0.0)).expect("allowed").pitch, 0);
+        let (normal, tempo) = parameters(&utterance(1.0, 1.0, 1.0));
+        assert_eq!((normal.rate, normal.pitch, normal.volume, tempo), (175, 50, 100, 1.0));
+        let (extreme, tempo) = parameters(&utterance(2.0, 2.0, 2.0));
+        assert_eq!((extreme.rate, extreme.pitch, extreme.volume, tempo), (350, 99, 200, 1.0));
+        assert_eq!(parameters(&utterance(1.0, 0.5, 0.0)).0.pitch, 0);
     }
 
     #[test]
-    fn what_espeak_cannot_do_is_refused() {
-        for speed in [0.25, 4.0, f32::NAN] {
-            assert_eq!(parameters(&utterance(speed, 1.0, 1.0)).expect_err("too far").kind(), Kind::InvalidInput);
-        }
+    fn what_espeak_cannot_do_is_stretched() {
+        let (slow, tempo) = parameters(&utterance(0.25, 1.0, 1.0));
+        assert!(slow.rate == 80 && (tempo - 43.75 / 80.0).abs() < 1e-6, "{slow:?} {tempo}");
+        let (fast, tempo) = parameters(&utterance(4.0, 1.0, 1.0));
+        assert!(fast.rate == 450 && (tempo - 700.0 / 450.0).abs() < 1e-6, "{fast:?} {tempo}");
     }
 
     #[test]
