@@ -75,6 +75,33 @@ pub(crate) struct Word {
     pub(crate) probability: f32,
 }
 
+/// The text of segments. Between them is a space, but not in scripts that have none.
+pub(crate) fn join(segments: &[Segment]) -> String {
+    let mut text = String::new();
+    for segment in segments {
+        let needs_space = text.chars().next_back().is_some_and(|last| !is_unspaced(last))
+            || segment.text.chars().next().is_some_and(|first| !is_unspaced(first));
+        if !text.is_empty() && needs_space {
+            text.push(' ');
+        }
+        text.push_str(&segment.text);
+    }
+    text
+}
+
+/// Whether a character belongs to a script that is written without spaces between words.
+fn is_unspaced(character: char) -> bool {
+    matches!(character,
+        '\u{0E00}'..='\u{0EFF}'          // Thai, Lao
+        | '\u{1000}'..='\u{109F}'        // Myanmar
+        | '\u{1780}'..='\u{17FF}'        // Khmer
+        | '\u{3000}'..='\u{30FF}'        // CJK punctuation, kana
+        | '\u{3400}'..='\u{9FFF}'        // CJK ideographs
+        | '\u{F900}'..='\u{FAFF}'
+        | '\u{FF00}'..='\u{FFEF}'        // full-width forms
+        | '\u{20000}'..='\u{3FFFF}')
+}
+
 /// A voice that can speak.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Voice {
@@ -180,6 +207,18 @@ impl fmt::Display for ModelId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn segment(text: &str) -> Segment {
+        Segment { text: text.to_owned(), ..Segment::default() }
+    }
+
+    #[test]
+    fn segments_are_joined_as_their_script_wants() {
+        assert_eq!(join(&[segment("turn on"), segment("the light")]), "turn on the light");
+        assert_eq!(join(&[segment("你好。"), segment("世界")]), "你好。世界");
+        assert_eq!(join(&[segment("你好"), segment("world")]), "你好 world");
+        assert_eq!(join(&[]), "");
+    }
 
     #[test]
     fn a_model_survives_the_command_line() {

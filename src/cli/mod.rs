@@ -157,7 +157,7 @@ where
     let (spawner, folder) = private::spawner();
     let context = Context::try_new(connect, output::Output::new(quiet, verbose), spawner)?;
     let runtime = runtime()?;
-    let result = runtime.block_on(until_interrupted(verb(context)));
+    let result = runtime.block_on(until_interrupted(verb(context), connect.time_limit()));
     // Threads that read, write or decode are not waited for: the process ends with its main thread.
     runtime.shutdown_background();
     drop(folder.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -172,8 +172,18 @@ where
     })
 }
 
-/// Runs a verb as a task, which may wait for whoever reads our output while a signal is heard here.
-async fn until_interrupted(verb: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+/// Runs a verb as a task, which may wait for whoever reads our output while signals and time are minded here.
+async fn until_interrupted(
+    verb: impl Future<Output = Result<()>> + Send + 'static,
+    limit: Option<Duration>,
+) -> Result<()> {
+    // The verb minds its time itself wherever it does not block, and says more about it.
+    let late = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit + LAST_BREATH).await,
+            None => std::future::pending().await,
+        }
+    };
     let mut task = tokio::spawn(verb);
     tokio::select! {
         result = &mut task => result.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "this is a bug"))),
@@ -183,11 +193,17 @@ async fn until_interrupted(verb: impl Future<Output = Result<()>> + Send + 'stat
             drop(tokio::time::timeout(LAST_BREATH, task).await);
             Err(interrupt)
         }
+        () = late => {
+            task.abort();
+            Err(Error::new(Kind::Deadline, "it took longer than `--timeout` allows"))
+        }
     }
 }
 
 fn runtime() -> Result<Runtime> {
-    Builder::new_multi_thread().enable_all().build().map_err(no_runtime)
+    // Two at least: one may wait in a write for whoever reads our output, while the other hears signals.
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
+    Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(no_runtime)
 }
 
 fn no_runtime(cause: io::Error) -> Error {

@@ -1,13 +1,13 @@
 //! `speechctl serve`: flags, signals, and the line that says that it is ready.
 
 use crate::{
-    client::output,
+    client::{self, output},
     config,
     error::{Error, Kind, Result},
     server::{Bound, DEFAULT_VOICE, Settings},
     shutdown::{self, Notice},
 };
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Large models on slow disks take a minute.
@@ -91,7 +91,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
 
 /// A model file as the workers can find it, wherever they start.
 fn absolute(model: String) -> Result<String> {
-    if model.contains('/') || Path::new(&model).is_file() { crate::client::absolute_path(&model) } else { Ok(model) }
+    if client::stt::is_path(&model) { client::absolute_path(&model) } else { Ok(model) }
 }
 
 /// Turns each signal into more urgency.

@@ -50,6 +50,13 @@ pub(crate) struct ConnectArgs {
     pub(crate) json: bool,
 }
 
+impl ConnectArgs {
+    /// The time that the user allows.
+    pub(crate) fn time_limit(&self) -> Option<Duration> {
+        self.timeout
+    }
+}
+
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Starts a private server.
@@ -172,7 +179,12 @@ impl Connection {
     /// # Errors
     /// What the server says; `Unavailable` where it is gone; `Deadline`.
     pub(crate) async fn answer<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T> {
-        before(self.deadline, async { call.await.map_err(explain) }).await
+        let result = before(self.deadline, async { call.await.map_err(explain) }).await;
+        // Server and client see the same deadline pass; whoever is first, it is told in the user's words.
+        result.map_err(|error| match (error.kind(), self.deadline) {
+            (Kind::Deadline, Some(_)) => too_late(),
+            _ => error,
+        })
     }
 }
 

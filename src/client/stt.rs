@@ -10,7 +10,7 @@ use crate::{
     },
     error::{Error, Kind, Result},
     proto::v1::{self, RecognitionConfig, recognize_file_response::Event},
-    speech::{Samples, Segment, Word},
+    speech::{self, Samples, Segment, Word},
 };
 use progress::Progress;
 use source::Recording;
@@ -155,8 +155,10 @@ fn config(args: &Args) -> Result<RecognitionConfig> {
 }
 
 /// Whether a model's name means a file.
-fn is_path(name: &str) -> bool {
-    name.contains('/') || name.ends_with(".bin") || Path::new(name).is_file()
+pub(crate) fn is_path(name: &str) -> bool {
+    // Built-in names first: a file of such a name wants "./".
+    let is_built_in = name == "selftest" || name == "mock" || name.starts_with("mock:");
+    !is_built_in && (name.contains('/') || name.ends_with(".bin") || Path::new(name).is_file())
 }
 
 async fn transcribe(
@@ -174,6 +176,7 @@ async fn transcribe(
     let call = async {
         let mut stream = connection.answer(call).await?.into_inner();
         let mut document = Document::default();
+        let mut segments = Vec::new();
         while let Some(message) = connection.answer(stream.message()).await? {
             match message.event {
                 Some(Event::Started(started)) => document.model = started.model,
@@ -182,13 +185,15 @@ async fn transcribe(
                     if format == Format::Text {
                         progress.beside(|| output.line(&segment.text))?;
                     }
-                    document.segments.push(entry(segment));
+                    segments.push(segment);
                 }
                 Some(Event::Done(done)) => {
                     document.language = done.language;
                     let length = done.duration.unwrap_or_default();
                     document.duration = millis(length.seconds as f64 + f64::from(length.nanos) / 1e9);
                     done.warnings.iter().for_each(|warning| output.warn(warning));
+                    document.text = speech::join(&segments);
+                    document.segments = segments.into_iter().map(entry).collect();
                     return Ok(document);
                 }
                 Some(Event::Progress(so_far)) => progress.at(Samples(so_far.decided)),
@@ -200,7 +205,7 @@ async fn transcribe(
     };
     let mut call = std::pin::pin!(call);
     // What is wrong with the recording goes before what the server makes of that.
-    let mut document = tokio::select! {
+    let document = tokio::select! {
         biased;
         Some(error) = outcome.failure() => return Err(error),
         document = &mut call => match (document, outcome.failure_now()) {
@@ -210,8 +215,6 @@ async fn transcribe(
     };
     progress.end();
     outcome.warnings().iter().for_each(|warning| output.warn(warning));
-    let texts: Vec<&str> = document.segments.iter().map(|segment| segment.text.as_str()).collect();
-    document.text = texts.join(" ");
     Ok(document)
 }
 

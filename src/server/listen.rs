@@ -138,10 +138,14 @@ fn bind_unix(path: &Path) -> Result<Socket> {
                 format!("cannot listen on `unix:{name}`: a file that is no socket is there; it is left alone");
             return Err(Error::new(Kind::Io, message));
         }
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            let message =
-                format!("cannot listen on `unix:{name}`: another server has it; stop that one, or choose another");
-            return Err(Error::new(Kind::Io, message));
+        match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => {
+                let message =
+                    format!("cannot listen on `unix:{name}`: another server has it; stop that one, or choose another");
+                return Err(Error::new(Kind::Io, message));
+            }
+            Err(cause) if cause.kind() != io::ErrorKind::ConnectionRefused => return Err(cannot(cause)),
+            Err(_) => {}
         }
         // Left behind by a server that was killed.
         fs::remove_file(path).map_err(cannot)?;

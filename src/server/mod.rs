@@ -17,9 +17,13 @@ use crate::{
 use api::{speech::Speech, tutorial::Tutorial};
 use guard::deadline::DeadlineLayer;
 use listen::Socket;
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use supervisor::{Null, Spares, Supervisor};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::timeout,
+};
 use tonic::{service::Routes, transport::Server};
 use tonic_health::ServingStatus;
 
@@ -31,6 +35,12 @@ const MAX_MESSAGE: usize = 4 << 20;
 
 /// The largest recording of the tutorial's contract, and room for the message around it.
 const MAX_TUTORIAL_MESSAGE: usize = (64 << 20) + 1024;
+
+/// Recordings that are written down at the same time: each has a thread, and up to 3 MB of audio.
+const MAX_RECOGNITIONS: usize = 128;
+
+/// When to come back, for callers that were sent away.
+const COME_BACK: Duration = Duration::from_secs(2);
 
 /// How long a connection may be silent before it is asked whether it lives, and how long the answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
@@ -68,9 +78,19 @@ struct Shared {
     supervisor: Supervisor,
     speaker: speaking::Speaker,
     default_model: Option<ModelId>,
+    /// Places for recordings that are being written down.
+    recognitions: Arc<Semaphore>,
 }
 
 impl Shared {
+    /// A place for one more recording.
+    fn admit(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.recognitions).try_acquire_owned().map_err(|_| {
+            let message = format!("{MAX_RECOGNITIONS} recordings are being written down already; try again later");
+            Error::new(Kind::Busy, message).retry_after(COME_BACK)
+        })
+    }
+
     /// The recogniser that a request means.
     fn recognizer(&self, name: &str, paths: Paths) -> Result<ModelId> {
         match (name, &self.default_model) {
@@ -126,10 +146,18 @@ impl Bound {
         let supervisor = Supervisor::start(supervisor_settings(&self.settings), &mut tasks);
         let speaker = speaking::Speaker::new(supervisor.clone(), self.settings.voice.clone());
         if self.settings.voice != DEFAULT_VOICE {
-            speaker.try_default().await?;
+            tokio::select! {
+                tried = speaker.try_default() => tried?,
+                () = stop.wanted(Stop::Drain) => return Ok(()),
+            }
         }
         let addresses = self.addresses();
-        let shared = Shared { supervisor: supervisor.clone(), speaker, default_model: self.default_model };
+        let shared = Shared {
+            supervisor: supervisor.clone(),
+            speaker,
+            default_model: self.default_model,
+            recognitions: Arc::new(Semaphore::new(MAX_RECOGNITIONS)),
+        };
 
         let (health, health_service) = tonic_health::server::health_reporter();
         for name in names() {
@@ -154,7 +182,13 @@ impl Bound {
         for name in names() {
             health.set_service_status(name, ServingStatus::NotServing).await;
         }
+        // Whoever watches has seen it by now, or sees it first; then their streams end, which nothing else would end.
+        for name in names() {
+            health.clone().clear_service_status(name).await;
+        }
         let drained = async { while servers.join_next().await.is_some() {} };
+        // Where a socket has failed, the others were not told to stop, and would never be drained.
+        let drain = if outcome.is_ok() { drain } else { Duration::ZERO };
         tokio::select! {
             () = stop.wanted(Stop::Now) => tracing::warn!("Stopping at once."),
             drained = timeout(drain, drained) => if drained.is_err() {

@@ -8,7 +8,7 @@ use crate::{
         thread::{EngineThread, Stage},
     },
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 /// Answers both `Health` calls.
 #[derive(Clone)]
@@ -26,10 +26,18 @@ pub(super) struct Report {
     pub(super) model_name: String,
     /// By which engine.
     pub(super) engine: String,
-    /// `build_id`; `pulse`, the signs of life so far; `kind`, the kind of the failure.
+    /// `build_id`; `pulse`, the signs of life so far; `jobs`, those not finished; `processor_ms`, the processor time of
+    /// the process so far; `kind`, the kind of the failure.
     pub(super) metadata: HashMap<String, String>,
     /// Why the status is "error".
     pub(super) reason: String,
+}
+
+/// The processor time of this process: what its engine has worked, where it gives no other sign.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 impl Reporter {
@@ -43,6 +51,8 @@ impl Reporter {
         let mut metadata = HashMap::from([
             ("build_id".to_owned(), BUILD_ID.to_owned()),
             ("pulse".to_owned(), self.engine.pulse().count().to_string()),
+            ("jobs".to_owned(), self.engine.jobs().to_string()),
+            ("processor_ms".to_owned(), processor_time().as_millis().to_string()),
         ]);
         let (status, reason) = match self.engine.stage() {
             Stage::Loading => ("loading", String::new()),

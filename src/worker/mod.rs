@@ -27,7 +27,7 @@ use tonic::service::Routes;
 /// Audio of a window in one message: 30 s take 1 MB; the rest is room for foreign callers.
 const MAX_MESSAGE: usize = 64 << 20;
 
-/// What identifies a build, so that the server sees when the file was replaced under it.
+/// What identifies a build, for the log of the server.
 pub(crate) const BUILD_ID: &str = concat!(env!("CARGO_PKG_VERSION"), "-worker1");
 
 /// Runs one engine; started by `speechctl serve`, not by hand

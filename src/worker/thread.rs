@@ -7,7 +7,14 @@ use crate::{
     speech::ModelId,
     worker::engine::{self, Cancel, Decoded, Engine, Hint, Pulse, Recognizer, Setup, Synthesizer, Utterance, Voices},
 };
-use std::{ops::ControlFlow, thread};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Jobs that wait. The server gives a worker one at a time; a stand-alone worker has a few callers.
@@ -44,7 +51,9 @@ enum Job {
 /// A handle to the engine's thread.
 #[derive(Clone)]
 pub(super) struct EngineThread {
-    jobs: mpsc::Sender<Job>,
+    queue: mpsc::Sender<Job>,
+    /// Jobs that were given and are not finished.
+    jobs: Arc<AtomicU64>,
     stage: watch::Receiver<Stage>,
     pulse: Pulse,
 }
@@ -55,16 +64,21 @@ impl EngineThread {
     /// # Errors
     /// `Internal` where the system gives no thread.
     pub(super) fn spawn(model: ModelId, setup: Setup) -> Result<Self> {
-        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let jobs = Arc::new(AtomicU64::new(0));
+        let unfinished = Arc::clone(&jobs);
         let (stage_sender, stage) = watch::channel(Stage::Loading);
         let pulse = Pulse::default();
         thread::Builder::new()
             .name("engine".to_owned())
             // The stack of the main thread: C++ takes what it gets there.
             .stack_size(8 << 20)
-            .spawn(move || live(&model, &setup, &stage_sender, queue))
+            .spawn(move || {
+                let _guard = EndWithPanic;
+                live(&model, &setup, &stage_sender, queue, &unfinished);
+            })
             .map_err(|cause| Error::new(Kind::Internal, "the system gives no thread for the engine").because(cause))?;
-        Ok(Self { jobs, stage, pulse })
+        Ok(Self { queue: sender, jobs, stage, pulse })
     }
 
     /// Where the engine is now.
@@ -75,6 +89,11 @@ impl EngineThread {
     /// Signs of life so far.
     pub(super) fn pulse(&self) -> &Pulse {
         &self.pulse
+    }
+
+    /// Jobs that are not finished.
+    pub(super) fn jobs(&self) -> u64 {
+        self.jobs.load(Ordering::SeqCst)
     }
 
     /// Writes down a window.
@@ -111,7 +130,10 @@ impl EngineThread {
         if let Stage::Failed(kind, message) = self.stage() {
             return Err(Error::new(kind, message));
         }
-        self.jobs.send(job).await.map_err(|_| gone())
+        let place = self.queue.reserve().await.map_err(|_| gone())?;
+        self.jobs.fetch_add(1, Ordering::SeqCst);
+        place.send(job);
+        Ok(())
     }
 }
 
@@ -119,8 +141,26 @@ fn gone() -> Error {
     Error::new(Kind::Internal, "the engine's thread has ended")
 }
 
+/// Ends the whole process when the thread panics: what is left of it is of no use, and a process that has died is
+/// replaced, its call made again.
+struct EndWithPanic;
+
+impl Drop for EndWithPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 /// The life of the thread.
-fn live(model: &ModelId, setup: &Setup, stage: &watch::Sender<Stage>, mut queue: mpsc::Receiver<Job>) {
+fn live(
+    model: &ModelId,
+    setup: &Setup,
+    stage: &watch::Sender<Stage>,
+    mut queue: mpsc::Receiver<Job>,
+    unfinished: &AtomicU64,
+) {
     let mut engine = match engine::load(model, setup) {
         Ok(engine) => engine,
         Err(error) => {
@@ -128,6 +168,7 @@ fn live(model: &ModelId, setup: &Setup, stage: &watch::Sender<Stage>, mut queue:
             // Whoever asked before this was known hears it too.
             while let Some(job) = queue.blocking_recv() {
                 refuse(job, || Error::new(error.kind(), error.to_string()));
+                unfinished.fetch_sub(1, Ordering::SeqCst);
             }
             return;
         }
@@ -135,6 +176,7 @@ fn live(model: &ModelId, setup: &Setup, stage: &watch::Sender<Stage>, mut queue:
     stage.send_replace(Stage::Ready);
     while let Some(job) = queue.blocking_recv() {
         work(&mut engine, job);
+        unfinished.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -53,6 +53,7 @@ fn texts() {
             ("tts --ssml <speak>hello", b""),
             ("tts --ssml hello", b""),
             ("tts --ssml <p>hello</p>", b""),
+            ("tts --ssml <speak><audio/>hello</speak>", b""),
         ],
     ));
     insta::assert_snapshot!(shown);

@@ -88,6 +88,8 @@ fn killed_while_it_decodes() {
         eventually("it is gone", || !is_alive(worker));
         reply_under_fire(&server, recognize("selftest", &samples[..8_000]), || {});
     }
+    let lost = server.log(&sandbox).matches("Call lost its worker.").count();
+    assert!(lost >= KILLS / 2, "only {lost} of them died in the call");
 }
 
 #[test]
@@ -100,12 +102,18 @@ fn killed_in_the_middle_of_a_slow_decode() {
         let reply = reply_under_fire(&server, recognize("mock:slow", &samples), || {
             // It takes a second, and is ready within milliseconds.
             let worker = server.worker(&[]);
-            eventually("it decodes", || server.log(&sandbox).contains("Worker ready."));
+            eventually("it is ready", || server.log(&sandbox).contains(&format!("pid={worker} build=")));
             send_signal(worker, "KILL");
             eventually("it is gone", || !is_alive(worker));
         });
         assert_eq!(format!("{}\n", reply.text), calm);
+        // The one that gave the answer goes too, so that the next call starts its own.
+        let idle = server.worker(&[]);
+        send_signal(idle, "KILL");
+        eventually("it is gone", || !is_alive(idle));
     }
+    let lost = server.log(&sandbox).matches("Call lost its worker.").count();
+    assert!(lost >= KILLS, "only {lost} of them died in the call");
 }
 
 #[test]
@@ -209,7 +217,7 @@ fn killed_all_the_time_is_given_up_in_the_end() {
 fn a_request_that_kills_is_given_up_with_what_killed() {
     let sandbox = Sandbox::new().with_env("SPEECHCTL_SERVER", "");
     sandbox.file("talk.wav", &wav::mono16(&wav::numbered(3)));
-    let server = Server::start(&sandbox, &["--hang-timeout", "0.2"]);
+    let server = Server::start(&sandbox, &["--hang-timeout", "1"]);
     let mut rows = String::new();
     for model in ["mock:crash@2.5", "mock:exit", "mock:hang@1", "mock:garbage", "mock:unloadable", "mock:nonsense"] {
         let line = format!("stt talk.wav --model {model}");
@@ -262,9 +270,9 @@ fn a_stopped_worker_is_replaced() {
 #[test]
 fn slow_is_not_dead() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, &["--hang-timeout", "0.2"]);
-    let reply = reply_under_fire(&server, recognize("mock:slow", &wav::numbered(2)), || {});
-    assert_eq!(reply.text.split(' ').count(), 2);
+    let server = Server::start(&sandbox, &["--hang-timeout", "1"]);
+    let reply = reply_under_fire(&server, recognize("mock:slow", &wav::numbered(4)), || {});
+    assert_eq!(reply.text.split(' ').count(), 4);
     assert!(!server.log(&sandbox).contains("Worker died."));
 }
 
@@ -304,4 +312,52 @@ fn a_worker_is_used_again() {
         assert!(texts.iter().all(|text| *text == texts[0]));
     });
     assert!(server.workers().len() <= 16);
+}
+
+#[test]
+fn an_engine_that_hangs_under_impatient_callers_is_replaced_too() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &["--hang-timeout", "1"]);
+    sandbox.file("long.wav", &wav::mono16(&wav::numbered(5)));
+    sandbox.file("short.wav", &wav::mono16(&wav::numbered(1)));
+    let call = |file: &str, limit: &str| {
+        let args = ["stt", file, "--model", "mock:hang@3", "--server", &server.address, "--timeout", limit];
+        sandbox.run(&args)
+    };
+    let first = server.worker_after(|| assert_eq!(call("long.wav", "0.3").code(), "5"));
+    eventually("it is put down", || !is_alive(first));
+    assert_eq!(call("short.wav", "30").good_text(), wav::mock_transcript(&wav::numbered(1)));
+}
+
+#[test]
+fn readers_who_stand_still_do_not_stop_the_others() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &[]);
+    block_on(async {
+        let text = "this is one of many sentences that nobody listens to. ".repeat(600);
+        let mut standing_still = Vec::new();
+        // As many as there are workers.
+        for _ in 0..16 {
+            let mut client = speech(&server.address).await;
+            let request = v1::SynthesizeRequest {
+                input: Some(v1::synthesize_request::Input::Text(text.clone())),
+                ..Default::default()
+            };
+            let mut stream = client.synthesize(request).await.expect("it begins").into_inner();
+            stream.message().await.expect("it goes on").expect("a format");
+            standing_still.push((client, stream));
+        }
+        let audio = speak_under_fire(&server, "en-us", "hello", None).await;
+        assert!(audio.len() > 10_000);
+        // And whoever goes on to listen hears it all.
+        let (_client, mut stream) = standing_still.remove(0);
+        let mut heard = 0;
+        while let Some(message) = stream.message().await.expect("it goes on") {
+            if let Some(Spoken::Audio(bytes)) = message.event {
+                heard += bytes.len();
+            }
+        }
+        let calm = speak_under_fire(&server, "en-us", &text, None).await;
+        assert_eq!(heard, calm.len());
+    });
 }

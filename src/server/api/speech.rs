@@ -18,7 +18,7 @@ use crate::{
         },
         speaking::{Listener, Utterance},
     },
-    speech::{Gender, ModelId, Samples, Voice},
+    speech::{self, Gender, ModelId, Samples, Voice},
 };
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -39,6 +39,7 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
     ) -> Result<Response<pb::RecognizeResponse>, Status> {
         let (deadline, paths) = (deadline::of(&request), paths_of(&request));
         let request = request.into_inner();
+        let _place = self.0.admit()?;
         let wanted = Wanted::try_new(request.config.unwrap_or_default(), &self.0, paths)?;
         let feed = match wanted.pcm_rate {
             None => Feed::from_file(request.audio)?,
@@ -51,12 +52,13 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
             segments.extend(decided.segments);
         }
         Ok(Response::new(pb::RecognizeResponse {
-            text: recognition::join(&segments),
+            text: speech::join(&segments),
             language: recognition.language().to_owned(),
             duration: Some(duration(recognition.length())),
             segments: segments.iter().map(pb::Segment::from).collect(),
             model,
             sample_rate_hertz: Samples::RATE as i32,
+            warnings: recognition.warnings().to_vec(),
         }))
     }
 
@@ -163,6 +165,7 @@ async fn recognize_file(
     out: Outlet<pb::RecognizeFileResponse>,
 ) -> Result<()> {
     use pb::{recognize_file_request::Message, recognize_file_response::Event};
+    let _place = shared.admit()?;
     let first = messages.message().await?.and_then(|message| message.message);
     let Some(Message::Config(config)) = first else {
         return Err(Error::invalid("the first message must be the config").in_field("config"));

@@ -8,9 +8,10 @@ use crate::{
     server::{
         Shared,
         guard::deadline,
-        recognition::{self, Options, Recognition, feed::Feed},
+        recognition::{Options, Recognition, feed::Feed},
         speaking::{Listener, Utterance},
     },
+    speech,
 };
 use bytes::Bytes;
 use tonic::{Request, Response, Status};
@@ -47,6 +48,7 @@ impl pb::speech_recognition_server::SpeechRecognition for Tutorial {
 
     async fn stt(&self, request: Request<pb::SttRequest>) -> Result<Response<pb::SttResponse>, Status> {
         let deadline = deadline::of(&request);
+        let _place = self.0.admit()?;
         let model = self.0.recognizer("", Paths::Refused)?;
         let feed = Feed::from_file(request.into_inner().audio)?;
         let supervisor = self.0.supervisor.clone();
@@ -55,7 +57,11 @@ impl pb::speech_recognition_server::SpeechRecognition for Tutorial {
         while let Some(decided) = recognition.next().await? {
             segments.extend(decided.segments);
         }
-        Ok(Response::new(pb::SttResponse { transcription: recognition::join(&segments) }))
+        for warning in recognition.warnings() {
+            // The contract has no place for it.
+            tracing::warn!(warning, "Recording is not whole.");
+        }
+        Ok(Response::new(pb::SttResponse { transcription: speech::join(&segments) }))
     }
 }
 

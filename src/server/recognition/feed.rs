@@ -15,22 +15,29 @@ use bytes::{Buf, Bytes};
 use std::{
     io::{self, Read},
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_stream::{Stream, StreamExt};
 
 /// Pieces of a file that wait for the decoder; pieces of audio that wait for the engine.
 const AHEAD: usize = 8;
 
+/// How long the next audio may take to arrive: somebody may think while they dictate.
+const STALL: Duration = Duration::from_secs(600);
+
 /// Bytes as they arrive.
 pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
-/// What a recording holds, seen from its start.
-#[derive(Debug, Default)]
-struct Piece {
-    samples: Vec<i16>,
-    warning: Option<String>,
+/// What the decoder gives.
+#[derive(Debug)]
+enum Piece {
+    Samples(Vec<i16>),
+    Warning(String),
+    /// The end. Without it the decoder broke off.
+    End,
 }
 
 /// A recording on its way in.
@@ -81,7 +88,7 @@ impl Feed {
     /// # Errors
     /// `Internal` where the system gives no thread. What is wrong with the file comes with its samples.
     pub(crate) fn from_file(file: Bytes) -> Result<Self> {
-        let pieces = decode_on_thread(Source::Bytes(file.into()))?;
+        let pieces = decode_on_thread(Source::Bytes(file.into()), Broken::default())?;
         Ok(Self { from: From::File { pieces, _pump: Pump(None) }, warnings: Vec::new() })
     }
 
@@ -91,7 +98,9 @@ impl Feed {
     /// `Internal` where the system gives no thread. What is wrong with the file comes with its samples.
     pub(crate) fn from_file_stream(mut bytes: ByteStream) -> Result<Self> {
         let (sender, receiver) = mpsc::channel::<Result<Bytes>>(AHEAD);
-        let pieces = decode_on_thread(Source::Pipe(Box::new(ChannelReader { receiver, current: Bytes::new() })))?;
+        let broken = Broken::default();
+        let reader = ChannelReader { receiver, current: Bytes::new(), broken: Arc::clone(&broken) };
+        let pieces = decode_on_thread(Source::Pipe(Box::new(reader)), broken)?;
         let pump = tokio::spawn(async move {
             while let Some(piece) = bytes.next().await {
                 let is_last = piece.is_err();
@@ -109,15 +118,23 @@ impl Feed {
     /// # Errors
     /// What is wrong with the file, or with whoever sends it.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<i16>>> {
+        let next = self.next_piece();
+        let silent = || Error::new(Kind::Deadline, "no audio has come for ten minutes");
+        timeout(STALL, next).await.unwrap_or_else(|_| Err(silent()))
+    }
+
+    async fn next_piece(&mut self) -> Result<Option<Vec<i16>>> {
         match &mut self.from {
             From::Pcm(pcm) => pcm.next().await,
             From::File { pieces, .. } => match pieces.recv().await {
-                Some(piece) => {
-                    let piece = piece?;
-                    self.warnings.extend(piece.warning);
-                    Ok(Some(piece.samples))
+                Some(Ok(Piece::Samples(samples))) => Ok(Some(samples)),
+                Some(Ok(Piece::Warning(warning))) => {
+                    self.warnings.push(warning);
+                    Ok(Some(Vec::new()))
                 }
-                None => Ok(None),
+                Some(Ok(Piece::End)) => Ok(None),
+                Some(Err(error)) => Err(error),
+                None => Err(Error::new(Kind::Internal, "the decoder broke off; the audio may be damaged")),
             },
         }
     }
@@ -157,15 +174,17 @@ impl Pcm {
 }
 
 /// Decodes on a thread that ends when the file does, or when nobody wants more.
-fn decode_on_thread(source: Source) -> Result<mpsc::Receiver<Result<Piece>>> {
+fn decode_on_thread(source: Source, broken: Broken) -> Result<mpsc::Receiver<Result<Piece>>> {
     let (sender, pieces) = mpsc::channel(AHEAD);
     thread::Builder::new()
         .name("decode".to_owned())
         .spawn(move || {
-            if let Err(error) = decode(source, &sender) {
-                // Whoever has gone needs no error.
-                sender.blocking_send(Err(error)).unwrap_or_default();
-            }
+            let end = decode(source, &sender).map(|()| Piece::End);
+            // What broke the stream goes before what the decoder makes of that.
+            let end =
+                end.map_err(|error| broken.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(error));
+            // Whoever has gone needs no end.
+            sender.blocking_send(end).unwrap_or_default();
         })
         .map_err(|cause| Error::new(Kind::Internal, "the system gives no thread to decode audio").because(cause))?;
     Ok(pieces)
@@ -175,12 +194,11 @@ fn decode(source: Source, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> {
     let mut decoder = Decoder::open(source, "the audio")?;
     while let Some(block) = decoder.next()? {
         let samples = block.into_iter().map(audio::to_i16).collect();
-        if sender.blocking_send(Ok(Piece { samples, warning: None })).is_err() {
+        if sender.blocking_send(Ok(Piece::Samples(samples))).is_err() {
             return Ok(());
         }
     }
-    let warn =
-        |warning| sender.blocking_send(Ok(Piece { samples: Vec::new(), warning: Some(warning) })).unwrap_or_default();
+    let warn = |warning| sender.blocking_send(Ok(Piece::Warning(warning))).unwrap_or_default();
     if let Some(cut) = decoder.truncated() {
         if cut.found == 0.0 {
             return Err(Error::invalid(format!(
@@ -200,7 +218,11 @@ fn decode(source: Source, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> {
 struct ChannelReader {
     receiver: mpsc::Receiver<Result<Bytes>>,
     current: Bytes,
+    broken: Broken,
 }
+
+/// Why the bytes broke off, for whoever reads them can only pass on an I/O error.
+type Broken = Arc<Mutex<Option<Error>>>;
 
 impl Read for ChannelReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -208,7 +230,11 @@ impl Read for ChannelReader {
             match self.receiver.blocking_recv() {
                 None => return Ok(0),
                 Some(Ok(bytes)) => self.current = bytes,
-                Some(Err(error)) => return Err(io::Error::other(error)),
+                Some(Err(error)) => {
+                    let message = error.to_string();
+                    self.broken.lock().unwrap_or_else(PoisonError::into_inner).replace(error);
+                    return Err(io::Error::other(message));
+                }
             }
         }
         let count = self.current.len().min(buffer.len());

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     proto::{convert, stt},
     server::supervisor::{Supervisor, worker::Failure},
-    speech::{ModelId, Samples, Segment},
+    speech::{self, ModelId, Samples, Segment},
 };
 use feed::Feed;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -112,7 +112,11 @@ impl Recognition {
         let request = self.request(&window);
         let transcript = loop {
             let result = match call.lease().await {
-                Ok(lease) => lease.worker.transcribe(request.clone()).await,
+                Ok(lease) => {
+                    let result = lease.worker.transcribe(request.clone()).await;
+                    lease.end();
+                    result
+                }
                 Err(failure) => Err(failure),
             };
             let length = Samples(window.samples.len() as i64);
@@ -130,11 +134,12 @@ impl Recognition {
             true => Vec::new(),
             false => transcript.segments.into_iter().map(|segment| segment.shifted(window.start)).collect(),
         };
-        if !transcript.language.is_empty() {
-            self.language = transcript.language;
-        }
         if !segments.is_empty() {
-            self.context = tail(&join(&segments), CONTEXT);
+            // What was guessed where nobody spoke binds nobody.
+            if !transcript.language.is_empty() {
+                self.language = transcript.language;
+            }
+            self.context = tail(&speech::join(&segments), CONTEXT);
         }
         let up_to = self.windows.decide(&window, transcript.decided);
         Ok(Decided { segments, up_to, received: self.windows.received() })
@@ -162,33 +167,6 @@ impl Recognition {
 pub(crate) fn next_request_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed).to_string()
-}
-
-/// The text of segments. Between them is a space, but not in scripts that have none.
-pub(crate) fn join(segments: &[Segment]) -> String {
-    let mut text = String::new();
-    for segment in segments {
-        let needs_space = text.chars().next_back().is_some_and(|last| !is_unspaced(last))
-            || segment.text.chars().next().is_some_and(|first| !is_unspaced(first));
-        if !text.is_empty() && needs_space {
-            text.push(' ');
-        }
-        text.push_str(&segment.text);
-    }
-    text
-}
-
-/// Whether a character belongs to a script that is written without spaces between words.
-fn is_unspaced(character: char) -> bool {
-    matches!(character,
-        '\u{0E00}'..='\u{0EFF}'          // Thai, Lao
-        | '\u{1000}'..='\u{109F}'        // Myanmar
-        | '\u{1780}'..='\u{17FF}'        // Khmer
-        | '\u{3000}'..='\u{30FF}'        // CJK punctuation, kana
-        | '\u{3400}'..='\u{9FFF}'        // CJK ideographs
-        | '\u{F900}'..='\u{FAFF}'
-        | '\u{FF00}'..='\u{FFEF}'        // full-width forms
-        | '\u{20000}'..='\u{3FFFF}')
 }
 
 /// The last characters of a text, from the beginning of a word on.
@@ -235,18 +213,6 @@ pub(crate) fn check(options: &Options) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn segment(text: &str) -> Segment {
-        Segment { text: text.to_owned(), ..Segment::default() }
-    }
-
-    #[test]
-    fn segments_are_joined_as_their_script_wants() {
-        assert_eq!(join(&[segment("turn on"), segment("the light")]), "turn on the light");
-        assert_eq!(join(&[segment("你好。"), segment("世界")]), "你好。世界");
-        assert_eq!(join(&[segment("你好"), segment("world")]), "你好 world");
-        assert_eq!(join(&[]), "");
-    }
 
     #[test]
     fn context_begins_with_a_word() {

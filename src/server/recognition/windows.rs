@@ -66,7 +66,10 @@ impl Windows {
     pub(super) fn decide(&mut self, window: &Window, decided: Samples) -> Samples {
         let length = window.samples.len();
         let decided = if window.more_follows {
-            usize::try_from(decided.0).unwrap_or(0).clamp(LEAST.min(length), length)
+            match usize::try_from(decided.0).unwrap_or(0) {
+                0 => LEAST.min(length),
+                decided => decided.min(length),
+            }
         } else {
             self.is_done = true;
             length

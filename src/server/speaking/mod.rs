@@ -10,6 +10,7 @@ use crate::{
     models::{self, Paths},
     proto::tts,
     server::{
+        guard::deadline,
         recognition::next_request_id,
         supervisor::{Supervisor, worker::Failure},
     },
@@ -17,10 +18,16 @@ use crate::{
 };
 use bytes::{Buf, Bytes};
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout},
+};
 
 /// Text that one call takes: some four hours of speech.
 pub(crate) const MAX_TEXT: usize = 256 * 1024;
+
+/// How long a listener may stand still and keep a worker. Players take a second of audio at a time.
+const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// How long a voice may take to show that it speaks.
 const LONGEST_TRIAL: Duration = Duration::from_secs(30);
@@ -127,7 +134,7 @@ impl Speaker {
             sample_rate: 0,
         };
         let deadline = Some(Instant::now() + LONGEST_TRIAL);
-        self.speak(&utterance, Paths::Allowed, deadline, &mut Nobody).await
+        deadline::within(deadline, self.speak(&utterance, Paths::Allowed, deadline, &mut Nobody)).await
     }
 
     /// Speaks a text to a listener.
@@ -149,15 +156,20 @@ impl Speaker {
         loop {
             let result = match call.lease().await {
                 Ok(lease) => {
-                    // The lease lasts as long as the worker speaks for us.
                     let result = spoken.speak_once(&lease.worker, &request, listener).await;
-                    drop(lease);
+                    match result {
+                        // In the middle of its work: it has to be told, which dropping does.
+                        Ok(Outcome::Stalled(_)) => drop(lease),
+                        _ => lease.end(),
+                    }
                     result
                 }
                 Err(failure) => Err(failure),
             };
-            if call.settle(result).await?.is_some() {
-                return Ok(());
+            match call.settle(result).await? {
+                Some(Outcome::Done) => return Ok(()),
+                Some(Outcome::Stalled(audio)) => spoken.hear(audio, listener).await?,
+                None => {}
             }
         }
     }
@@ -179,6 +191,15 @@ impl Speaker {
     }
 }
 
+/// How one try ended.
+enum Outcome {
+    /// All is said.
+    Done,
+    /// The listener stands still before this audio. A worker is too good to wait for it: when the listener goes on, the
+    /// text is made again and what was heard is skipped.
+    Stalled(Bytes),
+}
+
 /// What the listener has heard.
 struct Spoken {
     bytes: usize,
@@ -193,7 +214,7 @@ impl Spoken {
         worker: &crate::server::supervisor::worker::Worker,
         request: &tts::SynthesizeRequest,
         listener: &mut impl Listener,
-    ) -> Result<(), Failure> {
+    ) -> Result<Outcome, Failure> {
         let mut speech = worker.speak(request.clone()).await?;
         let mut skip = self.bytes;
         while let Some(chunk) = speech.next().await? {
@@ -202,12 +223,26 @@ impl Spoken {
             let skipped = skip.min(audio.len());
             skip -= skipped;
             audio.advance(skipped);
-            if !audio.is_empty() {
-                self.bytes += audio.len();
-                listener.audio(audio).await?;
+            if audio.is_empty() {
+                continue;
             }
+            match timeout(STANDSTILL, listener.audio(audio.clone())).await {
+                Ok(heard) => heard?,
+                Err(_) => return Ok(Outcome::Stalled(audio)),
+            }
+            self.bytes += audio.len();
         }
-        Ok(())
+        if skip > 0 {
+            let message = "the engine's answer makes no sense: the same text was shorter the second time";
+            return Err(Error::new(Kind::Internal, message).into());
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Waits until the listener takes what it stood still before.
+    async fn hear(&mut self, audio: Bytes, listener: &mut impl Listener) -> Result<()> {
+        self.bytes += audio.len();
+        listener.audio(audio).await
     }
 
     async fn check_rate(&mut self, made: i32, wanted: i32, listener: &mut impl Listener) -> Result<()> {
@@ -264,6 +299,9 @@ fn request(utterance: &Utterance, voice: &str) -> Result<tts::SynthesizeRequest>
 fn check_ssml(text: &str) -> Result<()> {
     let wrong = |why: String| Error::invalid(format!("the SSML is wrong: {why}")).in_field("ssml");
     let document = roxmltree::Document::parse(text).map_err(|cause| wrong(cause.to_string()))?;
+    if document.descendants().any(|node| node.tag_name().name() == "audio") {
+        return Err(wrong("<audio> is not supported".to_owned()));
+    }
     match document.root_element().tag_name().name() {
         "speak" => Ok(()),
         other => Err(wrong(format!("its outermost element is <{other}>, not <speak>"))),

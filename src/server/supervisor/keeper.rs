@@ -66,7 +66,7 @@ pub(super) async fn keep(
         Some(cause) => cause,
         None => {
             tell(&events, Event::Ready { number, worker }).await;
-            until_the_end(&mut process, &mut condemned, &mut stop).await
+            until_the_end(&mut process, &mut condemned, &mut stop, (number, &events)).await
         }
     };
     let death = process.death(cause).await;
@@ -81,6 +81,7 @@ async fn until_the_end(
     process: &mut Process,
     condemned: &mut mpsc::Receiver<Cause>,
     stop: &mut watch::Receiver<()>,
+    (number, events): (WorkerNumber, &mpsc::Sender<KeeperEvent>),
 ) -> Cause {
     tokio::select! {
         cause = process.ended() => cause,
@@ -94,6 +95,8 @@ async fn until_the_end(
                 match tokio::time::timeout(std::time::Duration::from_millis(50), process.ended()).await {
                     Ok(own) => own,
                     Err(_) => {
+                        // Dying may take its time, in which nobody must get this worker.
+                        tell(events, Event::Dead { number, death: Death { cause, last_words: Vec::new() } }).await;
                         process.kill().await;
                         cause
                     }

@@ -9,6 +9,7 @@ pub(crate) mod death;
 mod keeper;
 mod process;
 mod roster;
+mod vitals;
 pub(crate) mod worker;
 
 use crate::{
@@ -30,7 +31,7 @@ use worker::{Failure, Worker};
 /// Messages to the supervisor that wait. It only ever waits for them, so they wait for microseconds.
 const QUEUE: usize = 256;
 
-/// How long a call waits for a worker, if its own deadline is later.
+/// How long a call waits for a worker, if its own deadline is later and no model takes longer to load.
 const LONGEST_QUEUE: Duration = Duration::from_secs(300);
 
 /// How long the last workers may take to end.
@@ -93,12 +94,26 @@ enum Message {
 /// The answer to a wish for a worker. Dropped = no.
 pub(crate) type Granted = std::result::Result<Lease, Failure>;
 
-/// The right to use a worker alone. Dropping it gives the worker back.
+/// The right to use a worker alone. Dropping it gives the worker back, once the worker has ended what it was doing.
 #[derive(Debug)]
 pub(crate) struct Lease {
     /// The worker.
     pub(crate) worker: Worker,
-    _returned: oneshot::Sender<()>,
+    returned: oneshot::Sender<Ended>,
+}
+
+/// The call under a lease has ended by itself, so that the worker has nothing to do any more.
+#[derive(Debug)]
+struct Ended;
+
+impl Lease {
+    /// Gives the worker back after a call that has ended, well or badly.
+    pub(crate) fn end(self) {
+        let Self { worker, returned } = self;
+        drop(worker);
+        // Nobody hears it when everything stops.
+        drop(returned.send(Ended));
+    }
 }
 
 /// A call to a model. It is made again on a fresh worker each time that one dies with it, until it succeeds, fails for
@@ -162,7 +177,11 @@ impl Supervisor {
         let mut call = self.call(model, deadline);
         loop {
             let result = match call.lease().await {
-                Ok(lease) => lease.worker.voices().await,
+                Ok(lease) => {
+                    let result = lease.worker.voices().await;
+                    lease.end();
+                    result
+                }
                 Err(failure) => Err(failure),
             };
             if let Some(voices) = call.settle(result).await? {
@@ -213,10 +232,13 @@ async fn run(settings: Settings, mut inbox: mpsc::Receiver<Message>) {
             Some(event) = keeper_events.recv() => event,
             message = inbox.recv() => match message {
                 Some(Message::Lease { model, reply }) => {
-                    Event::Wanted { model, by: reply, until: Instant::now() + LONGEST_QUEUE }
+                    // Whoever waits for a start waits as long as a start may take.
+                    let longest = LONGEST_QUEUE.max(settings.load_timeout * 2);
+                    Event::Wanted { model, by: reply, until: Instant::now() + longest }
                 }
                 Some(Message::Stop { done }) => {
                     // Workers that see their connection close end by themselves.
+                    returns.abort_all();
                     drop((roster, stop_sender, keeper_events));
                     while keepers.join_next().await.is_some() {}
                     done.send(()).unwrap_or_default();
@@ -234,13 +256,17 @@ async fn run(settings: Settings, mut inbox: mpsc::Receiver<Message>) {
                     keepers.spawn(keeper::keep(number, model, settings.clone(), keeper_sender.clone(), stop.clone()));
                 }
                 Decision::Grant { number, worker, to } => {
-                    let (returned, watch) = oneshot::channel::<()>();
+                    let (returned, end) = oneshot::channel();
+                    let of_lease = worker.clone();
                     returns.spawn(async move {
-                        watch.await.unwrap_or_default();
+                        // A caller who went away in the middle leaves an engine that may not have noticed.
+                        if end.await.is_err() {
+                            of_lease.at_rest().await;
+                        }
                         number
                     });
                     // A caller that has gone drops its lease here, which gives the worker back.
-                    drop(to.send(Ok(Lease { worker, _returned: returned })));
+                    drop(to.send(Ok(Lease { worker, returned })));
                 }
                 Decision::Lost { death, to } => drop(to.send(Err(Failure::Lost(death)))),
                 Decision::Refuse { error, to } => drop(to.send(Err(Failure::Refused(error)))),
@@ -248,6 +274,12 @@ async fn run(settings: Settings, mut inbox: mpsc::Receiver<Message>) {
                 Decision::Dismiss { worker } => drop(worker),
             }
         }
+    }
+}
+
+impl roster::Caller for oneshot::Sender<Granted> {
+    fn has_gone(&self) -> bool {
+        self.is_closed()
     }
 }
 

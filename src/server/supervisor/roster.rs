@@ -108,13 +108,19 @@ fn limit(model: &ModelId) -> usize {
     }
 }
 
+/// Somebody who waits for a worker.
+pub(super) trait Caller {
+    /// Whether nobody waits any more.
+    fn has_gone(&self) -> bool;
+}
+
 /// Whether a worker is used up by one lease: its engine keeps something from call to call, so that only a fresh one
 /// gives the same answer to the same request.
 fn is_used_up(model: &ModelId) -> bool {
     matches!(model, ModelId::Espeak)
 }
 
-impl<C, W: Clone> Roster<C, W> {
+impl<C: Caller, W: Clone> Roster<C, W> {
     /// An empty roster. With `spares`, the place of a worker that is used up is filled before anybody asks.
     pub(super) fn new(spares: Spares) -> Self {
         Self { workers: BTreeMap::new(), waiting: VecDeque::new(), next: 0, events: 0, spares }
@@ -128,6 +134,7 @@ impl<C, W: Clone> Roster<C, W> {
     /// Takes an event, and says what to do, in order.
     pub(super) fn on(&mut self, event: Event<C, W>) -> Vec<Decision<C, W>> {
         self.events += 1;
+        self.waiting.retain(|waiting| !waiting.by.has_gone());
         let mut decisions = Vec::new();
         match event {
             Event::Wanted { model, by, until } => self.wanted(model, by, until, &mut decisions),
@@ -289,6 +296,14 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::{BTreeSet, HashMap};
 
+    impl Caller for u32 {
+        fn has_gone(&self) -> bool {
+            *self >= GONE
+        }
+    }
+
+    const GONE: u32 = 1_000_000;
+
     fn death() -> Death {
         Death { cause: Cause::Signal(9), last_words: Vec::new() }
     }
@@ -442,6 +457,18 @@ mod tests {
         roster.on(Event::Wanted { model: ModelId::SelfTest, by: 1, until: now });
         let decisions = roster.on(Event::Tick { now });
         assert!(matches!(&decisions[..], [Decision::Refuse { error, to: 1 }] if error.kind() == Kind::Busy));
+    }
+
+    #[test]
+    fn who_has_gone_takes_nobodys_place() {
+        let mut roster: Roster<u32, u64> = Roster::new(Spares::None);
+        let until = Instant::now() + Duration::from_secs(1);
+        for by in GONE..GONE + 64 {
+            roster.on(Event::Wanted { model: ModelId::SelfTest, by, until });
+        }
+        assert!(roster.on(Event::Wanted { model: ModelId::SelfTest, by: 1, until }).is_empty(), "one is starting");
+        let decisions = roster.on(Event::Ready { number: WorkerNumber(0), worker: 0 });
+        assert!(matches!(&decisions[..], [Decision::Grant { to: 1, .. }]));
     }
 
     #[test]

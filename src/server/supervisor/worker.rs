@@ -10,12 +10,15 @@ use crate::{
         stt::{self, stt_worker_client::SttWorkerClient},
         tts::{self, tts_worker_client::TtsWorkerClient},
     },
-    server::supervisor::death::{Cause, Death},
+    server::supervisor::{
+        death::{Cause, Death},
+        vitals::{Signs, Vitals},
+    },
 };
 use std::{future::Future, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tonic::{Status, Streaming, transport::Channel};
 
@@ -64,8 +67,10 @@ pub(super) struct Health {
     pub(super) reason: String,
     pub(super) kind: Option<Kind>,
     pub(super) build_id: Option<String>,
-    /// Signs of life so far; absent in foreign workers.
-    pulse: Option<u64>,
+    /// Signs of life so far.
+    signs: Signs,
+    /// Jobs that are not finished; absent in foreign workers.
+    jobs: Option<u64>,
 }
 
 impl Worker {
@@ -129,35 +134,52 @@ impl Worker {
                 Ok((reply.status, reply.reason, reply.metadata))
             }
         };
-        let (status, reason, metadata) = timeout(HEALTH, reply).await.ok()?.ok()?;
+        let (status, reason, metadata) = timeout(HEALTH.min(self.patience), reply).await.ok()?.ok()?;
+        let number = |key: &str| metadata.get(key).and_then(|value| value.parse::<u64>().ok());
         Some(Health {
             status,
             reason,
             kind: metadata.get("kind").and_then(|kind| status::kind_of(kind)),
             build_id: metadata.get("build_id").cloned(),
-            pulse: metadata.get("pulse").and_then(|pulse| pulse.parse().ok()),
+            signs: Signs { beats: number("pulse"), processor: number("processor_ms").map(Duration::from_millis) },
+            jobs: number("jobs"),
         })
     }
 
     /// Waits for an answer as long as the worker shows signs of life.
     async fn while_alive<T>(&self, answer: impl Future<Output = Result<T, Status>>) -> Result<T, Failure> {
         let mut answer = std::pin::pin!(answer);
-        let mut pulse = None;
+        let mut vitals = Vitals::new(self.patience, Instant::now());
         loop {
-            // Twice within its patience: the first look learns the pulse, the second sees whether it stands still.
-            match timeout(self.patience / 2, &mut answer).await {
+            match timeout(vitals.next_look(), &mut answer).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(status)) => return Err(self.why(status).await),
                 Err(_) => {
-                    let now = self.health().await.map(|health| health.pulse);
-                    // A pulse that moved, or the first one that we see, or none in a worker that has none but answers.
-                    let alive = matches!(now, Some(count) if count.is_none() || count != pulse.flatten());
-                    if !alive {
+                    let signs = self.health().await.map(|health| health.signs);
+                    if vitals.hangs(signs, Instant::now()) {
                         return Err(Failure::Lost(self.put_down(Cause::Hung).await));
                     }
-                    pulse = now;
                 }
             }
+        }
+    }
+
+    /// Waits until the engine has ended work that nobody waits for any more; one that does not end is put down.
+    pub(super) async fn at_rest(&self) {
+        let mut vitals = Vitals::new(self.patience, Instant::now());
+        let mut pause = Duration::from_millis(1);
+        while self.death.borrow().is_none() {
+            let health = self.health().await;
+            if health.as_ref().is_some_and(|health| health.jobs.unwrap_or(0) == 0) {
+                return;
+            }
+            if vitals.hangs(health.map(|health| health.signs), Instant::now()) {
+                let death = self.put_down(Cause::Hung).await;
+                tracing::warn!(pid = self.pid, cause = %death.cause, "Worker did not end its work.");
+                return;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(vitals.next_look());
         }
     }
 

@@ -173,7 +173,7 @@ pub(crate) struct Setup {
     pub(crate) cache: PathBuf,
 }
 
-/// Loads an engine. Takes as long as it takes; beats `pulse` where it can.
+/// Loads an engine. Takes as long as it takes.
 ///
 /// # Errors
 /// What the engine says: `NotFound`, `InvalidInput` for a file that is no model, `Io` for a folder that cannot be

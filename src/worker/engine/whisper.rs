@@ -87,7 +87,12 @@ impl Whisper {
         }
     }
 
-    fn parameters<'a>(&self, hint: &Hint, language: &'a str, cancel: &Cancel) -> Result<FullParams<'a, 'static>> {
+    fn parameters<'a>(
+        &self,
+        hint: &Hint,
+        language: &'a str,
+        cancel: &Cancel,
+    ) -> Result<(FullParams<'a, 'static>, Arc<AtomicBool>)> {
         let strategy = match if hint.beam_size == 0 { DEFAULT_BEAM } else { hint.beam_size } {
             1 => SamplingStrategy::Greedy { best_of: 5 },
             beam_size => SamplingStrategy::BeamSearch { beam_size, patience: -1.0 },
@@ -114,14 +119,16 @@ impl Whisper {
         parameters.set_print_realtime(false);
         parameters.set_print_timestamps(false);
         parameters.set_print_special(false);
-        stop_when(&mut parameters, cancel.clone(), hint.more_follows);
-        Ok(parameters)
+        let enough = stop_when(&mut parameters, cancel.clone(), hint.more_follows);
+        Ok((parameters, enough))
     }
 }
 
 /// Ends the work when it is cancelled, and after the first pass over the window where more audio follows: whatever it
 /// would make of the rest is made better with that audio.
-fn stop_when(parameters: &mut FullParams<'_, '_>, cancel: Cancel, first_pass_only: bool) {
+///
+/// Returns what tells that the first pass was enough.
+fn stop_when(parameters: &mut FullParams<'_, '_>, cancel: Cancel, first_pass_only: bool) -> Arc<AtomicBool> {
     let passes = Arc::new(AtomicU32::new(0));
     let enough = Arc::new(AtomicBool::new(false));
     if first_pass_only {
@@ -134,9 +141,12 @@ fn stop_when(parameters: &mut FullParams<'_, '_>, cancel: Cancel, first_pass_onl
         });
     }
     // whisper-rs 0.16 calls through the type that it was given, but stores a boxed trait object: with a plain closure
-    // it reads the wrong memory. With the boxed type both are the same. It leaks the box, some 50 bytes a call.
-    let stop: Box<dyn FnMut() -> bool> = Box::new(move || cancel.wanted() || enough.load(Ordering::Relaxed));
+    // it reads the wrong memory. With the boxed type both are the same. It leaks the boxes and the strings of a call, some
+    // 100 bytes and the length of the prompt.
+    let told = Arc::clone(&enough);
+    let stop: Box<dyn FnMut() -> bool> = Box::new(move || cancel.wanted() || told.load(Ordering::Relaxed));
     parameters.set_abort_callback_safe::<_, Box<dyn FnMut() -> bool>>(stop);
+    enough
 }
 
 /// C libraries print where they like; ours go through `tracing`.
@@ -153,7 +163,7 @@ impl Recognizer for Whisper {
             let language = if language == "auto" { String::new() } else { language };
             return Ok(Decoded { segments: Vec::new(), language, decided: length });
         }
-        let parameters = self.parameters(hint, &language, cancel)?;
+        let (parameters, enough) = self.parameters(hint, &language, cancel)?;
         let mut state = self
             .context
             .create_state()
@@ -164,8 +174,7 @@ impl Recognizer for Whisper {
         match result {
             Ok(()) => {}
             // The first pass is over, and the second was stopped by us.
-            Err(_) if hint.more_follows && !segments.is_empty() => {}
-            Err(_) if hint.more_follows => {}
+            Err(_) if enough.load(Ordering::Relaxed) => {}
             Err(cause) => return Err(Error::new(Kind::Internal, "whisper.cpp cannot decode this").because(cause)),
         }
         let decided = match segments.last() {

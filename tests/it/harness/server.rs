@@ -56,6 +56,12 @@ impl Server {
         eventually_some("a worker", || self.workers().into_iter().find(|pid| !but.contains(pid)))
     }
 
+    /// The worker that does something, which it is given.
+    pub(crate) fn worker_after(&self, work: impl FnOnce()) -> u32 {
+        work();
+        self.worker(&[])
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self, sandbox: &Sandbox) -> String {
         std::fs::read_to_string(sandbox.path().join("server.log")).expect("its log")

@@ -94,6 +94,8 @@ impl Library {
         })?;
         // SAFETY: `on_audio` is a function of the type that espeak-ng wants, and lives for ever.
         unsafe { sys::espeak_SetSynthCallback(Some(on_audio)) };
+        // SAFETY: as above, for `on_uri`.
+        unsafe { sys::espeak_SetUriCallback(Some(on_uri)) };
         Ok(Self { sample_rate, not_sync: std::marker::PhantomData })
     }
 
@@ -200,6 +202,12 @@ extern "C" fn on_audio(wav: *mut c_short, samples: c_int, _events: *mut sys::esp
         ControlFlow::Continue(()) => 0,
         ControlFlow::Break(()) => STOP,
     }
+}
+
+/// Called for `<audio src="…">` of SSML. Whoever gives us a text has no business with the files of this machine, and
+/// espeak-ng trusts what they hold: they are never opened.
+extern "C" fn on_uri(_kind: c_int, _uri: *const std::ffi::c_char, _base: *const std::ffi::c_char) -> c_int {
+    STOP
 }
 
 /// A C string of espeak-ng's as ours; empty for null.
