@@ -26,8 +26,11 @@ use tokio::runtime::{Builder, Runtime};
 /// What exit codes mean, at the end of every long help.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0 done   1 internal error   2 wrong command   3 wrong input, no such file, voice or model
-  4 no model installed   5 server away, busy or too slow   6 device or disk   7 credentials   130 interrupted";
+  0  done                    1  internal error
+  2  wrong command           3  wrong input; no such file, voice or model
+  4  no model installed      5  server away, busy or too slow
+  6  device or disk          7  credentials
+  130  interrupted";
 
 /// Speech on the command line: text to speech, speech to text, and the gRPC service behind both
 #[derive(Debug, Parser)]

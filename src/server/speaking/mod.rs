@@ -158,9 +158,9 @@ impl Speaker {
                 Ok(lease) => {
                     let result = spoken.speak_once(&lease.worker, &request, listener).await;
                     match result {
-                        // In the middle of its work: it has to be told, which dropping does.
-                        Ok(Outcome::Stalled(_)) => drop(lease),
-                        _ => lease.end(),
+                        Ok(Outcome::Done) | Err(Failure::Lost(_)) => lease.end(),
+                        // The engine may be in the middle of its work, and not know yet that nobody listens.
+                        Ok(Outcome::Stalled(_)) | Err(Failure::Refused(_)) => drop(lease),
                     }
                     result
                 }
