@@ -46,7 +46,7 @@ pub(super) struct Args {
     voice: String,
 
     /// Threads of an engine [default: the cores, at most 4]
-    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", allow_negative_numbers = true, value_parser = |text: &str| output::whole_number(text, 1, 256))]
+    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", allow_negative_numbers = true, value_parser = output::threads)]
     threads: Option<i32>,
 
     /// How long open calls may take to end after SIGTERM

@@ -280,7 +280,10 @@ async fn connect_to_named(address: &str) -> Result<Channel> {
     match timeout(CONNECT, health.check(HealthCheckRequest { service })).await {
         // A server of the same contract may have no health service.
         Ok(Ok(_)) => Ok(channel),
-        Ok(Err(status)) if status.code() == Code::Unimplemented => Ok(channel),
+        // What has no status of gRPC was sent by something else.
+        Ok(Err(status)) if status.code() == Code::Unimplemented && !status.message().contains("grpc-status header") => {
+            Ok(channel)
+        }
         Ok(Err(status)) => Err(unlike().because(Error::from(status).to_string())),
         Err(_) => Err(Error::new(
             Kind::Unavailable,

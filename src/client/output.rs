@@ -120,6 +120,14 @@ pub(crate) fn whole_number(text: &str, least: i32, most: i32) -> Result<i32, Str
     if (least..=most).contains(&number) { Ok(number) } else { Err(format!("it must be {least} to {most}")) }
 }
 
+/// Reads a number of threads; an empty variable of the environment is as good as none.
+///
+/// # Errors
+/// A sentence for clap.
+pub(crate) fn threads(text: &str) -> Result<i32, String> {
+    if text.is_empty() { Ok(0) } else { whole_number(text, 1, 256) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

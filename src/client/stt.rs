@@ -6,7 +6,7 @@ mod source;
 use crate::{
     client::{
         ConnectArgs, Connection, Context, absolute_path,
-        output::{Output, number, whole_number},
+        output::{Output, number, threads, whole_number},
     },
     error::{Error, Kind, Result},
     proto::v1::{self, RecognitionConfig, recognize_file_response::Event},
@@ -59,7 +59,7 @@ pub(crate) struct Args {
     beam: Option<i32>,
 
     /// Threads of the engine [default: the cores, at most 4]
-    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", allow_negative_numbers = true, value_parser = |text: &str| whole_number(text, 1, 256))]
+    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", allow_negative_numbers = true, value_parser = threads)]
     threads: Option<i32>,
 
     /// Shape of the transcript

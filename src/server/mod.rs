@@ -210,9 +210,13 @@ fn failed() -> Error {
 fn default_model(name: &str) -> Result<ModelId> {
     let model = models::recognizer(name, Paths::Allowed)?;
     if let ModelId::Whisper(path) = &model {
-        std::fs::metadata(path).map_err(|cause| {
-            Error::new(Kind::NotFound, format!("model `{}` cannot be read", path.display())).because(cause)
-        })?;
+        let name = path.display();
+        let metadata = std::fs::metadata(path)
+            .map_err(|cause| Error::new(Kind::NotFound, format!("model `{name}` cannot be read")).because(cause))?;
+        // The rest is checked when it is loaded.
+        if !metadata.is_file() || metadata.len() == 0 {
+            return Err(Error::invalid(format!("model `{name}` is no file with a model in it")));
+        }
     }
     Ok(model)
 }

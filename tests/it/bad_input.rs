@@ -216,7 +216,9 @@ fn output_that_cannot_be_written() {
     fs::create_dir(sandbox.path().join("folder")).expect("a folder");
     sandbox.file("locked.wav", b"precious");
     fs::set_permissions(sandbox.path().join("locked.wav"), fs::Permissions::from_mode(0o444)).expect("it is ours");
+    symlink("circle.wav", sandbox.path().join("circle.wav")).expect("a link");
     let shown: String = [
+        "tts hi -o circle.wav",
         "tts hi -o no/such/folder/x.wav",
         "tts hi -o folder",
         "tts hi -o a-file/x.wav",
@@ -230,7 +232,7 @@ fn output_that_cannot_be_written() {
     .collect();
     insta::assert_snapshot!(shown);
     assert_eq!(fs::read(sandbox.path().join("locked.wav")).expect("it is there"), b"precious");
-    assert_eq!(sandbox.files(), ["a-file", "folder", "locked.wav"], "and no half of a file is left");
+    assert_eq!(sandbox.files(), ["a-file", "circle.wav", "folder", "locked.wav"], "and no half of a file is left");
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn addresses_that_it_cannot_have() {
         "serve --listen unix:no/such/folder/socket",
         "serve --model no-such-model --listen 127.0.0.1:0",
         "serve --model ./no-such-file.bin --listen 127.0.0.1:0",
+        "serve --model /dev/zero --listen 127.0.0.1:0",
         "serve -q --voice nobody --listen 127.0.0.1:0",
         "serve --drain-timeout never",
     ] {

@@ -62,7 +62,7 @@ impl Sink {
                 Ok(Sink::File(Beside::create(&place, Some(metadata.permissions()))?, format, None))
             }
             // Nothing there, or a link to nothing, which then gets what it points to.
-            Err(_) => Ok(Sink::File(Beside::create(&behind_links(path), None)?, format, None)),
+            Err(_) => Ok(Sink::File(Beside::create(&behind_links(path)?, None)?, format, None)),
         }
     }
 
@@ -148,15 +148,18 @@ impl Stream {
     }
 }
 
-/// Where a link leads, as far as links can be followed.
-fn behind_links(path: &Path) -> PathBuf {
+/// Where a link leads.
+///
+/// # Errors
+/// `Io` for one that leads in circles.
+fn behind_links(path: &Path) -> Result<PathBuf> {
     let mut place = path.to_owned();
     // As many as Linux follows.
     for _ in 0..40 {
-        let Ok(target) = fs::read_link(&place) else { return place };
+        let Ok(target) = fs::read_link(&place) else { return Ok(place) };
         place = place.parent().unwrap_or(Path::new("")).join(target);
     }
-    path.to_owned()
+    Err(cannot_write(path, io::Error::other("its links lead in circles")))
 }
 
 fn cannot_write(path: &Path, cause: io::Error) -> Error {

@@ -302,6 +302,10 @@ fn check_ssml(text: &str) -> Result<()> {
     if document.descendants().any(|node| node.tag_name().name() == "audio") {
         return Err(wrong("<audio> is not supported".to_owned()));
     }
+    // espeak-ng reads out loud what it has no room for.
+    if document.descendants().flat_map(|node| node.attributes()).any(|attribute| attribute.value().len() > 200) {
+        return Err(wrong("an attribute is longer than 200 bytes".to_owned()));
+    }
     match document.root_element().tag_name().name() {
         "speak" => Ok(()),
         other => Err(wrong(format!("its outermost element is <{other}>, not <speak>"))),

@@ -84,7 +84,8 @@ async fn until_the_end(
     (number, events): (WorkerNumber, &mpsc::Sender<KeeperEvent>),
 ) -> Cause {
     tokio::select! {
-        cause = process.ended() => cause,
+        // One that has seen its connection close, before we came to look.
+        cause = process.ended() => if cause == Cause::Exit(0) && condemned.is_closed() { Cause::Stopped } else { cause },
         () = stopped(stop) => {
             process.end().await;
             Cause::Stopped
