@@ -256,7 +256,7 @@ impl Listed for Voice {
             "name" => self.name.eq_ignore_ascii_case(value),
             "gender" => self.gender.is_some_and(|gender| gender.word().eq_ignore_ascii_case(value)),
             "engine" => value == "espeak",
-            _ => self.languages.iter().any(|language| is_within(language, value)),
+            _ => speaks(self, value),
         }
     }
 
@@ -271,12 +271,15 @@ impl Listed for Voice {
     }
 }
 
-/// Whether a language tag is the wanted one or a part of it: "en-GB" is within "en".
-fn is_within(language: &str, wanted: &str) -> bool {
-    let (language, wanted) = (language.to_ascii_lowercase(), wanted.replace('_', "-").to_ascii_lowercase());
+/// Whether a voice speaks a language: "en" is spoken by "en-GB", and "de-DE" by a voice of "de", which has no region of
+/// its own; but "en-US" not by one of "en-GB", although that goes by "en" too.
+fn speaks(voice: &Voice, wanted: &str) -> bool {
+    let wanted = wanted.replace('_', "-").to_ascii_lowercase();
     let is_part = |whole: &str, part: &str| part.strip_prefix(whole).is_some_and(|rest| rest.starts_with('-'));
-    // A voice of "de" speaks for "de-DE" too.
-    language == wanted || is_part(&wanted, &language) || (!language.contains('-') && is_part(&language, &wanted))
+    let has_region = voice.languages.first().is_some_and(|first| first.contains('-'));
+    voice.languages.iter().map(|language| language.to_ascii_lowercase()).any(|language| {
+        language == wanted || is_part(&wanted, &language) || (!has_region && is_part(&language, &wanted))
+    })
 }
 
 fn listed(voice: Voice, default: &str) -> pb::Voice {
@@ -300,4 +303,21 @@ fn duration(length: Samples) -> prost_types::Duration {
     let rate = i64::from(Samples::RATE);
     let nanos = (length.0 % rate) * (1_000_000_000 / rate);
     prost_types::Duration { seconds: length.0 / rate, nanos: nanos as i32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voice_speaks_its_languages() {
+        let voice = |languages: &[&str]| Voice {
+            languages: languages.iter().map(|language| (*language).to_owned()).collect(),
+            ..Voice::default()
+        };
+        let (british, german) = (voice(&["en-gb", "en"]), voice(&["de"]));
+        assert!(speaks(&british, "en") && speaks(&british, "en-GB") && speaks(&british, "en_gb"));
+        assert!(!speaks(&british, "en-US") && !speaks(&british, "e"));
+        assert!(speaks(&german, "de-DE") && !speaks(&german, "den"));
+    }
 }
