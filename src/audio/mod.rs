@@ -11,7 +11,7 @@ pub(crate) mod stretch;
 pub(crate) mod wav;
 
 /// The rate of audio that recognisers take, in Hz.
-pub(crate) const RECOGNITION_RATE: u32 = 16_000;
+pub(crate) const RECOGNITION_RATE: u32 = crate::speech::Samples::RATE;
 
 /// One step of 16-bit audio is 1/32768, both ways, so that 16-bit audio survives the detour through `f32` unchanged.
 const FULL_SCALE: f32 = 32_768.0;

@@ -30,16 +30,7 @@ impl pb::speech_recognition_server::SpeechRecognition for Tutorial {
     async fn tts(&self, request: Request<pb::TtsRequest>) -> Result<Response<pb::TtsResponse>, Status> {
         let deadline = deadline::of(&request);
         let request = request.into_inner();
-        let utterance = Utterance {
-            text: request.text,
-            ssml: false,
-            voice: String::new(),
-            region: request.region,
-            speed: 1.0,
-            pitch: 1.0,
-            volume: 1.0,
-            sample_rate: 0,
-        };
+        let utterance = Utterance::plain(request.text, request.region);
         let mut whole = Whole::default();
         self.0.speaker.speak(&utterance, Paths::Refused, deadline, &mut whole).await?;
         let audio = audio::wav::from_samples(whole.rate, &audio::bytes_to_i16(&whole.audio));

@@ -53,6 +53,13 @@ pub(crate) struct Utterance {
     pub(crate) sample_rate: u32,
 }
 
+impl Utterance {
+    /// A text as the voice of a region speaks it by itself.
+    pub(crate) fn plain(text: String, region: String) -> Self {
+        Self { text, ssml: false, voice: String::new(), region, speed: 1.0, pitch: 1.0, volume: 1.0, sample_rate: 0 }
+    }
+}
+
 /// All voices, once a worker has listed them.
 #[derive(Debug, Default)]
 pub(crate) struct Voices {
@@ -123,16 +130,7 @@ impl Speaker {
             }
         }
 
-        let utterance = Utterance {
-            text: "a".to_owned(),
-            ssml: false,
-            voice: String::new(),
-            region: String::new(),
-            speed: 1.0,
-            pitch: 1.0,
-            volume: 1.0,
-            sample_rate: 0,
-        };
+        let utterance = Utterance::plain("a".to_owned(), String::new());
         let deadline = Some(Instant::now() + LONGEST_TRIAL);
         deadline::within(deadline, self.speak(&utterance, Paths::Allowed, deadline, &mut Nobody)).await
     }
