@@ -78,19 +78,22 @@ pub(crate) struct Word {
 /// The text of segments. Between them is a space, but not in scripts that have none.
 pub(crate) fn join(segments: &[Segment]) -> String {
     let mut text = String::new();
-    for segment in segments {
-        let needs_space = text.chars().next_back().is_some_and(|last| !is_unspaced(last))
-            || segment.text.chars().next().is_some_and(|first| !is_unspaced(first));
-        if !text.is_empty() && needs_space {
-            text.push(' ');
-        }
-        text.push_str(&segment.text);
-    }
+    segments.iter().for_each(|segment| append(&mut text, &segment.text));
     text
 }
 
+/// Puts a piece behind a text, with a space between them where their scripts have spaces.
+pub(crate) fn append(text: &mut String, piece: &str) {
+    let needs_space = text.chars().next_back().is_some_and(|last| !is_unspaced(last))
+        || piece.chars().next().is_some_and(|first| !is_unspaced(first));
+    if !text.is_empty() && needs_space {
+        text.push(' ');
+    }
+    text.push_str(piece);
+}
+
 /// Whether a character belongs to a script that is written without spaces between words.
-fn is_unspaced(character: char) -> bool {
+pub(crate) fn is_unspaced(character: char) -> bool {
     matches!(character,
         '\u{0E00}'..='\u{0EFF}'          // Thai, Lao
         | '\u{1000}'..='\u{109F}'        // Myanmar

@@ -1,34 +1,26 @@
-//! Decodes files and pipes to 16 kHz mono, a block at a time.
+//! Decodes files and pipes to 16 kHz, a block at a time.
 //!
-//! What a file is, its first bytes decide, never its name. Memory does not grow with the length of the input. The
-//! input is not trusted: what is wrong with it becomes an error or a count, never a panic or a loop without an end.
-//! Channels are mixed by their mean; samples that are not numbers become silence, those beyond full scale are clamped.
+//! Memory does not grow with the length of the input. The input is not trusted: what is wrong with it becomes an error
+//! or a count, never a panic or a loop without an end. Samples that are not numbers become silence, those beyond full
+//! scale are clamped.
 
-use std::io::{self, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::AudioDecoder;
 use symphonia::core::errors::Error as Fault;
-use symphonia::core::formats::probe::{Hint, Probe, ProbeOptions};
 use symphonia::core::formats::well_known::{FORMAT_ID_AIFF, FORMAT_ID_FLAC};
-use symphonia::core::formats::{FormatReader, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream, ReadBytes, SeekBuffered};
 use symphonia::core::packet::Packet;
-use symphonia::default::formats::{AdtsReader, MpaReader};
-use symphonia::default::{get_codecs, register_enabled_formats};
 
 use crate::error::{Error, Kind, Result};
 
 use super::RECOGNITION_RATE;
+use super::channels::{check_channel, give, join, join_after};
+use super::container::{Container, Packets, audio_track, explain, guarded, not_understood, open_codec};
+use super::raw::RawFormat;
 use super::resample::Resampler;
-use super::riff::{self, Wave};
-use super::source::{Failure, unreadable};
+use super::riff;
+use super::source::{Failure, Growth, unreadable};
 
+pub(crate) use super::channels::{Block, Channels};
 pub(crate) use super::source::Source;
-
-/// How far into a file its format may begin, in bytes. Enough for the padding that some programs put in front of MP3,
-/// and too little to find something that looks like MP3 in every large file.
-const PROBE_BYTES: u32 = 4_096;
 
 /// Faults in a row, without any audio between them, after which a file is given up.
 const MAX_FAULTS: u32 = 256;
@@ -44,7 +36,19 @@ pub(crate) struct Truncation {
     pub(crate) found: f64,
 }
 
-/// Encoded audio that is read block by block as 16 kHz mono.
+/// What of a recording is wanted, and how it is to be read. By default all of it, as one channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Part {
+    /// Bare samples; otherwise the input says itself what it is.
+    pub(crate) raw: Option<RawFormat>,
+    pub(crate) channels: Channels,
+    /// Seconds to leave out at the start.
+    pub(crate) from: f64,
+    /// Seconds to give from there; `None` to the end.
+    pub(crate) length: Option<f64>,
+}
+
+/// Encoded audio that is read block by block at 16 kHz.
 pub(crate) struct Decoder {
     name: String,
     packets: Packets,
@@ -57,83 +61,76 @@ pub(crate) struct Decoder {
     available: Option<f64>,
     /// Seconds that were decoded.
     found: f64,
-    /// From `rate` to 16 kHz; None before the first block and after the last.
-    resampler: Option<Resampler>,
+    part: Part,
+    /// From `rate` to 16 kHz, one for each channel that is given; none before the first block and after the last.
+    resamplers: Vec<Resampler>,
     interleaved: Vec<f32>,
     failure: Failure,
+    growth: Growth,
     /// Packets that could not be decoded, in all and since the last that could.
     damaged: u64,
     faults: u32,
     /// The first bytes leave no doubt about the format.
     is_named: bool,
     is_finished: bool,
-}
-
-/// Who cuts the input into packets.
-enum Packets {
-    Wave(Box<Wave>),
-    /// A reader for another format, and the track that is played.
-    Format(Box<dyn FormatReader>, u32),
+    /// The part ended before the recording did.
+    has_enough: bool,
 }
 
 impl Decoder {
     /// Reads the header. `name` is what messages call the input: "`talk.wav`", "standard input".
     pub(crate) fn open(source: Source, name: &str) -> Result<Self> {
+        Self::open_part(source, Part::default(), name)
+    }
+
+    /// Reads the header, to give a part of the recording.
+    pub(crate) fn open_part(source: Source, part: Part, name: &str) -> Result<Self> {
         let failure = Failure::default();
-        let mut stream = source.into_stream(failure.clone());
-        let head = match read_head(&mut stream) {
-            Ok(head) => head,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(not_understood(name)),
-            Err(error) => return Err(failure.instead_of(unreadable(name, error), name)),
+        let growth = Growth::of(&source);
+        let stream = source.into_stream(failure.clone());
+        let container = match part.raw {
+            Some(format) => Container::raw(stream, format, name)?,
+            None => Container::open(stream, &failure, name)?,
         };
-        if head.is_empty() {
-            return Err(Error::new(Kind::InvalidInput, format!("{name} is empty")));
-        }
-        let (packets, params, announced, available) = if riff::is_wave(&head) {
-            let wave = Wave::open(stream, &head, name).map_err(|error| failure.instead_of(error, name))?;
-            let (announced, available, params) = (wave.announced(), wave.available(), wave.params().clone());
-            (Packets::Wave(Box::new(wave)), params, announced, available)
-        } else {
-            // The index of an M4A may lie behind its audio, where a pipe cannot go first.
-            let is_piped_m4a = head.get(4..8) == Some(b"ftyp") && !stream.is_seekable();
-            let reader = guarded(|| probe(stream, is_named(&head))).map_err(|fault| match failure.take() {
-                Some(error) => unreadable(name, error),
-                None if is_piped_m4a => {
-                    let message = format!("{name} is an M4A that cannot be read from a pipe; save it to a file first");
-                    Error::new(Kind::InvalidInput, message)
-                }
-                None => explain(name, &fault),
-            })?;
-            let (track, params, announced) = audio_track(&*reader, name)?;
-            (Packets::Format(reader, track), params, announced, None)
-        };
-        let rate = params.sample_rate.unwrap_or(0);
-        if params.sample_rate.is_some() {
+        let rate = container.params.sample_rate.unwrap_or(0);
+        if container.params.sample_rate.is_some() {
             riff::check_rate(rate, name)?;
         }
-        let codec = open_codec(&params, name)?;
+        let codec = open_codec(&container.params, name)?;
+        let channels = container.params.channels.as_ref().map_or(0, |channels| channels.count());
+        if channels > 0 {
+            check_channel(part.channels, channels, name)?;
+        }
         let seconds = |frames: u64| frames as f64 / f64::from(rate);
         Ok(Self {
             name: name.to_owned(),
-            packets,
+            packets: container.packets,
             codec,
             rate,
-            channels: params.channels.as_ref().map_or(0, |channels| channels.count()),
-            announced: announced.filter(|_| rate > 0).map(seconds),
-            available: available.filter(|_| rate > 0).map(seconds),
+            channels,
+            announced: container.announced.filter(|_| rate > 0).map(seconds),
+            available: container.available.filter(|_| rate > 0).map(seconds),
             found: 0.0,
-            resampler: None,
+            part,
+            resamplers: Vec::new(),
             interleaved: Vec::new(),
             failure,
+            growth,
             damaged: 0,
             faults: 0,
-            is_named: riff::is_wave(&head) || is_named(&head),
+            is_named: container.is_named,
             is_finished: false,
+            has_enough: false,
         })
     }
 
-    /// Gives the next block, 16 kHz mono in -1.0..=1.0 and not empty; None at the end. Blocks until it is read.
+    /// Gives the next block of the first channel that is given, not empty; None at the end. Blocks until it is read.
     pub(crate) fn next(&mut self) -> Result<Option<Vec<f32>>> {
+        Ok(self.next_block()?.map(|mut block| block.swap_remove(0)))
+    }
+
+    /// Gives the next block, not empty; None at the end. Blocks until it is read.
+    pub(crate) fn next_block(&mut self) -> Result<Option<Block>> {
         while !self.is_finished {
             let block = match self.next_packet() {
                 Ok(Some(packet)) => self.decode(&packet),
@@ -141,7 +138,7 @@ impl Decoder {
                 Err(error) => Err(error),
             };
             match block {
-                Ok(block) if block.is_empty() => {}
+                Ok(block) if block.first().is_none_or(Vec::is_empty) => {}
                 Ok(block) => return Ok(Some(block)),
                 Err(error) => {
                     self.is_finished = true;
@@ -162,17 +159,22 @@ impl Decoder {
         self.channels
     }
 
-    /// How long the audio will be, in seconds, as far as the header and the length of the file tell.
+    /// How long the audio that is given will be, in seconds, as far as the header and the length of the file tell.
     pub(crate) fn duration_hint(&self) -> Option<f64> {
-        match (self.announced, self.available) {
+        let whole = match (self.announced, self.available) {
             (Some(announced), Some(available)) => Some(announced.min(available)),
             (announced, available) => announced.or(available),
+        };
+        let rest = whole.map(|whole| (whole - self.part.from).max(0.0));
+        match (rest, self.part.length) {
+            (Some(rest), Some(length)) => Some(rest.min(length)),
+            (rest, length) => rest.or(length),
         }
     }
 
     /// Tells, once [`Decoder::next`] has given None, whether the header had announced more.
     pub(crate) fn truncated(&self) -> Option<Truncation> {
-        let announced = self.announced.filter(|_| self.is_finished)?;
+        let announced = self.announced.filter(|_| self.is_finished && !self.has_enough)?;
         let tolerated = match &self.packets {
             Packets::Format(reader, _) if ![FORMAT_ID_FLAC, FORMAT_ID_AIFF].contains(&reader.format_info().format) => {
                 INEXACT_SECONDS
@@ -183,9 +185,31 @@ impl Decoder {
         (announced - self.found > tolerated).then_some(Truncation { announced, found: self.found })
     }
 
-    /// The packets that were left out because they were damaged.
-    pub(crate) fn damaged(&self) -> u64 {
-        self.damaged
+    /// What is to be said of a recording that was read to its end, as sentences.
+    ///
+    /// # Errors
+    /// `InvalidInput` where a header announces audio and none is there, or nothing is where the part begins.
+    pub(crate) fn verdict(&self) -> Result<Vec<String>> {
+        let name = &self.name;
+        let mut warnings = Vec::new();
+        if let Some(Truncation { announced, found }) = self.truncated() {
+            if found == 0.0 {
+                let message = format!("{name} is cut short: its header announces {announced:.1} s, none is there");
+                return Err(Error::invalid(message));
+            }
+            warnings.push(format!("{name} ends early: its header announces {announced:.1} s, {found:.1} s are there"));
+        }
+        if self.part.from > 0.0 && self.found <= self.part.from {
+            let message = format!("{name} is {:.1} s long; nothing of it is after {:.1} s", self.found, self.part.from);
+            return Err(Error::invalid(message));
+        }
+        if self.damaged > 0 {
+            warnings.push(format!("{name} is damaged: {} pieces of it are left out", self.damaged));
+        }
+        if !self.has_enough && self.growth.is_seen() {
+            warnings.push(format!("{name} is still being written: what came after {:.1} s is left out", self.found));
+        }
+        Ok(warnings)
     }
 
     /// Reads the next packet of the track that is played.
@@ -219,7 +243,7 @@ impl Decoder {
     }
 
     /// Decodes a packet to a block at 16 kHz, which is empty while the resampler waits for more.
-    fn decode(&mut self, packet: &Packet) -> Result<Vec<f32>> {
+    fn decode(&mut self, packet: &Packet) -> Result<Block> {
         let (rate, channels) = match guarded(|| self.codec.decode(packet)) {
             Ok(buffer) => {
                 buffer.copy_to_vec_interleaved(&mut self.interleaved);
@@ -230,42 +254,70 @@ impl Decoder {
                     self.codec.reset();
                 }
                 self.note_fault()?;
-                return Ok(Vec::new());
+                return Ok(Block::new());
             }
         };
         if channels == 0 || self.interleaved.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Block::new());
         }
         self.faults = 0;
-        self.channels = channels;
-        // The rate may change where files were joined; what was heard at the old rate is brought to its end first.
-        let mut output = Vec::new();
-        if rate != self.rate {
-            riff::check_rate(rate, &self.name)?;
-            if let Some(resampler) = self.resampler.take() {
-                output = resampler.finish()?;
-            }
-            self.rate = rate;
+        let output = self.adapt(rate, channels)?;
+        let frames = self.interleaved.len() / channels;
+        let wanted = self.wanted(frames);
+        self.found += frames as f64 / f64::from(rate);
+        let wanted = wanted.start * channels..wanted.end * channels;
+        let audio = self.interleaved.get(wanted).unwrap_or_default();
+        let given = give(audio, channels, self.part.channels);
+        let block = self.resamplers.iter_mut().zip(&given).map(|(resampler, samples)| resampler.push(samples));
+        let mut block = block.collect::<Result<Block>>()?;
+        join(&mut block, output);
+        if self.has_enough {
+            join_after(&mut block, self.finish()?);
         }
-        self.found += (self.interleaved.len() / channels) as f64 / f64::from(rate);
-        let mono = mix(&self.interleaved, channels);
-        let mut resampler = match self.resampler.take() {
-            Some(resampler) => resampler,
-            None => Resampler::try_new(rate, RECOGNITION_RATE)?,
-        };
-        let block = resampler.push(&mono)?;
-        self.resampler = Some(resampler);
-        output.extend(block);
+        Ok(block)
+    }
+
+    /// Prepares for audio of this rate and these channels, which may change where files were joined; what was heard
+    /// before is brought to its end first.
+    fn adapt(&mut self, rate: u32, channels: usize) -> Result<Block> {
+        let mut output = Block::new();
+        if channels != self.channels || self.resamplers.is_empty() {
+            check_channel(self.part.channels, channels, &self.name)?;
+            if self.part.channels == Channels::Each && !self.resamplers.is_empty() {
+                let (name, before) = (&self.name, self.channels);
+                let message = format!("{name} goes from {before} channels to {channels}; transcribe it as a mix");
+                return Err(Error::invalid(message));
+            }
+            self.channels = channels;
+        }
+        if rate != self.rate || self.resamplers.is_empty() {
+            riff::check_rate(rate, &self.name)?;
+            output = self.resamplers.drain(..).map(Resampler::finish).collect::<Result<Block>>()?;
+            self.rate = rate;
+            let count = if self.part.channels == Channels::Each { channels } else { 1 };
+            for _ in 0..count {
+                self.resamplers.push(Resampler::try_new(rate, RECOGNITION_RATE)?);
+            }
+        }
         Ok(output)
     }
 
-    /// Gives what the resampler still holds, and ends the audio.
-    fn finish(&mut self) -> Result<Vec<f32>> {
+    /// The frames of the next so many that are part of what is wanted. Notes where they are the last of it.
+    fn wanted(&mut self, frames: usize) -> std::ops::Range<usize> {
+        let place = |seconds: f64| ((seconds - self.found) * f64::from(self.rate)).round().clamp(0.0, frames as f64);
+        let start = place(self.part.from) as usize;
+        let end = self.part.length.map_or(frames, |length| place(self.part.from + length) as usize);
+        self.has_enough = end < frames;
+        start..end.max(start)
+    }
+
+    /// Gives what the resamplers still hold, and ends the audio.
+    fn finish(&mut self) -> Result<Block> {
         self.is_finished = true;
         if self.damaged > 0 && self.found == 0.0 {
             return Err(self.given_up());
         }
-        self.resampler.take().map_or_else(|| Ok(Vec::new()), Resampler::finish)
+        self.resamplers.drain(..).map(Resampler::finish).collect()
     }
 
     /// Counts a packet that is left out. Too many in a row are not audio.
@@ -291,103 +343,6 @@ impl Decoder {
             (*track, self.codec) = (id, open_codec(&params, &self.name)?);
         }
         Ok(())
-    }
-}
-
-/// Takes the mean of the channels of each frame.
-fn mix(interleaved: &[f32], channels: usize) -> Vec<f32> {
-    let clean = |sample: &f32| if sample.is_nan() { 0.0 } else { sample.clamp(-1.0, 1.0) };
-    if channels == 1 {
-        return interleaved.iter().map(clean).collect();
-    }
-    let share = 1.0 / channels as f32;
-    interleaved.chunks_exact(channels).map(|frame| frame.iter().map(clean).sum::<f32>() * share).collect()
-}
-
-/// Looks at the first 16 bytes, or as many as there are, past the tags that MP3 files carry in front.
-fn read_head(stream: &mut MediaSourceStream<'static>) -> io::Result<Vec<u8>> {
-    loop {
-        let mut head = [0; 16];
-        let mut count = 0;
-        while count < head.len() {
-            match stream.read(&mut head[count..])? {
-                0 => break,
-                read => count += read,
-            }
-        }
-        stream.seek_buffered_rev(count);
-        if count < head.len() || !head.starts_with(b"ID3") {
-            return Ok(head[..count].to_vec());
-        }
-        // Ten bytes, then a length of 7 bits a byte, then perhaps a copy of the ten bytes.
-        let length = head[6..10].iter().fold(0, |length, byte| length << 7 | u64::from(byte & 0x7f));
-        let footer = if head[5] & 0x10 == 0 { 0 } else { 10 };
-        stream.ignore_bytes(10 + length + footer)?;
-    }
-}
-
-/// Tells whether these are the first bytes of a container that says what it is. MP3 and AAC do not: they may begin
-/// anywhere, and anything may look like them.
-fn is_named(head: &[u8]) -> bool {
-    let is_mp4 = matches!(head.get(4..8), Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip"));
-    is_mp4 || [b"fLaC", b"OggS", b"FORM"].iter().any(|name| head.starts_with(*name))
-}
-
-/// Finds the reader for a format other than WAV.
-fn probe(stream: MediaSourceStream<'static>, is_named: bool) -> symphonia::core::errors::Result<Box<dyn FormatReader>> {
-    let mut probe = Probe::new_with_options(&ProbeOptions { max_probe_depth: PROBE_BYTES, ..ProbeOptions::default() });
-    if is_named {
-        register_enabled_formats(&mut probe);
-    } else {
-        probe.register_format::<AdtsReader<'_>>();
-        probe.register_format::<MpaReader<'_>>();
-    }
-    probe.probe(&Hint::new(), stream, Default::default(), Default::default())
-}
-
-/// Gives the track that is played: its number, its parameters, and its frames as announced.
-fn audio_track(reader: &dyn FormatReader, name: &str) -> Result<(u32, AudioCodecParameters, Option<u64>)> {
-    let track = reader.default_track(TrackType::Audio);
-    let params = track.and_then(|track| Some((track, track.codec_params.as_ref()?.audio()?)));
-    let Some((track, params)) = params else {
-        return Err(Error::new(Kind::InvalidInput, format!("{name} has no audio in it that is understood")));
-    };
-    // Files that are written in fragments announce nothing, as a zero.
-    Ok((track.id, params.clone(), track.num_frames.filter(|&frames| frames > 0)))
-}
-
-fn open_codec(params: &AudioCodecParameters, name: &str) -> Result<Box<dyn AudioDecoder>> {
-    let channels = params.channels.as_ref().map_or(1, |channels| channels.count());
-    if channels == 0 || channels > riff::MAX_CHANNELS {
-        let message = format!("{name} has {channels} channels; 1 to {} are read", riff::MAX_CHANNELS);
-        return Err(Error::new(Kind::InvalidInput, message));
-    }
-    let codec = guarded(|| get_codecs().make_audio_decoder(params, &AudioDecoderOptions::default()));
-    codec.map_err(|fault| {
-        let message = format!("{name} is encoded in a way that is not understood; convert it to WAV first");
-        Error::new(Kind::InvalidInput, message).because(fault)
-    })
-}
-
-/// Runs a decoder of untrusted input. A bug in it that panics is a fault of this packet, not the end of the program.
-fn guarded<T>(run: impl FnOnce() -> symphonia::core::errors::Result<T>) -> symphonia::core::errors::Result<T> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Fault::DecodeError("the decoder panicked")))
-}
-
-fn not_understood(name: &str) -> Error {
-    let message = format!("{name} is not an audio file that is understood; it can be WAV, AIFF, FLAC, MP3, OGG or M4A");
-    Error::new(Kind::InvalidInput, message)
-}
-
-/// Turns what a reader says about a file into words.
-fn explain(name: &str, fault: &Fault) -> Error {
-    match fault {
-        Fault::Unsupported(_) => not_understood(name),
-        Fault::IoError(_) => {
-            let message = format!("{name} ends within its header; it was cut short, record or copy it again");
-            Error::new(Kind::InvalidInput, message)
-        }
-        fault => Error::new(Kind::InvalidInput, format!("{name} is damaged")).because(fault.to_string()),
     }
 }
 

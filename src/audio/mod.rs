@@ -3,7 +3,10 @@
 //! Inside the program a sample is `f32` in -1.0..=1.0, mono; on the wire and in files that we write it is
 //! signed 16 bit, little-endian. This module knows no devices and no engines.
 
+mod channels;
+mod container;
 pub(crate) mod decode;
+pub(crate) mod raw;
 pub(crate) mod resample;
 mod riff;
 mod source;

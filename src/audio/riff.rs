@@ -15,6 +15,7 @@ use symphonia::core::units::{Duration, Timestamp};
 
 use crate::error::{Error, Kind, Result};
 
+use super::raw::RawFormat;
 use super::resample::RATES;
 use super::source::unreadable;
 
@@ -61,6 +62,7 @@ struct Format {
 }
 
 /// How samples lie in the file.
+#[derive(Clone, Copy)]
 struct Layout {
     codec: AudioCodecId,
     /// The bytes that belong together: one frame, or a block of ADPCM.
@@ -107,25 +109,52 @@ impl Wave {
         let layout = format.layout(name)?;
         let room =
             (stream.is_seekable().then(|| stream.byte_len()).flatten()).map(|bytes| bytes.saturating_sub(stream.pos()));
+        let announced = length.filter(|&length| length < DOUBTFUL_LENGTH || dress != Dress::Riff);
+        Ok(Self::new(stream, &layout, (format.rate, format.channels), length).announcing(announced, room))
+    }
+
+    /// Bare samples, from the first byte on.
+    pub(super) fn raw(stream: MediaSourceStream<'static>, format: RawFormat, name: &str) -> Result<Self> {
+        check_rate(format.rate, name)?;
+        let (codec, bytes) = format.encoding.codec();
+        let layout = Layout { codec, block_bytes: bytes * u64::from(format.channels), frames_per_block: 1 };
+        let room = stream.is_seekable().then(|| stream.byte_len()).flatten();
+        Ok(Self::new(stream, &layout, (format.rate, format.channels), None).announcing(None, room))
+    }
+
+    fn new(
+        stream: MediaSourceStream<'static>,
+        layout: &Layout,
+        (rate, channels): (u32, u16),
+        length: Option<u64>,
+    ) -> Self {
         let mut params = AudioCodecParameters::new();
-        let blocks_per_packet = (u64::from(format.rate) / 50 / layout.frames_per_block).max(1);
+        let blocks_per_packet = (u64::from(rate) / 50 / layout.frames_per_block).max(1);
         params
             .for_codec(layout.codec)
-            .with_sample_rate(format.rate)
-            .with_channels(Channels::Discrete(format.channels))
+            .with_sample_rate(rate)
+            .with_channels(Channels::Discrete(channels))
             .with_frames_per_block(layout.frames_per_block)
             .with_max_frames_per_packet(blocks_per_packet * layout.frames_per_block);
-        let frames = |bytes: u64| (bytes / layout.block_bytes).saturating_mul(layout.frames_per_block);
-        Ok(Self {
-            announced: length.filter(|&length| length < DOUBTFUL_LENGTH || dress != Dress::Riff).map(frames),
-            available: room.map(|room| frames(length.unwrap_or(u64::MAX).min(room))),
-            left: length,
-            position: 0,
-            blocks_per_packet,
+        Self {
             stream,
             params,
-            layout,
-        })
+            layout: *layout,
+            blocks_per_packet,
+            left: length,
+            announced: None,
+            available: None,
+            position: 0,
+        }
+    }
+
+    /// Notes the bytes of samples that the header promises, and those that there is room for in the file.
+    fn announcing(mut self, announced: Option<u64>, room: Option<u64>) -> Self {
+        let layout = self.layout;
+        let frames = |bytes: u64| (bytes / layout.block_bytes).saturating_mul(layout.frames_per_block);
+        self.announced = announced.map(frames);
+        self.available = room.map(|room| frames(self.left.unwrap_or(u64::MAX).min(room)));
+        self
     }
 
     pub(super) fn params(&self) -> &AudioCodecParameters {

@@ -30,6 +30,24 @@ impl Source {
     }
 }
 
+/// Whether a file became longer while it was read: somebody is still recording it.
+pub(super) struct Growth(Option<(File, u64)>);
+
+impl Growth {
+    /// Takes note of how long the source is now.
+    pub(super) fn of(source: &Source) -> Self {
+        let Source::File(file) = source else { return Self(None) };
+        let known = file.try_clone().and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+        Self(known.ok().filter(|(_, metadata)| metadata.is_file()).map(|(file, metadata)| (file, metadata.len())))
+    }
+
+    /// Whether it is longer now.
+    pub(super) fn is_seen(&self) -> bool {
+        let grown = |(file, length): &(File, u64)| file.metadata().is_ok_and(|now| now.len() > *length);
+        self.0.as_ref().is_some_and(grown)
+    }
+}
+
 /// The first error of the input itself. Readers of formats turn such errors into "end of stream" or "unsupported",
 /// so it is kept beside them.
 #[derive(Clone, Default)]

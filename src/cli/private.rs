@@ -21,7 +21,7 @@ pub(super) type Folder = Arc<Mutex<Option<TempDir>>>;
 pub(super) fn spawner() -> (Spawner, Folder) {
     let folder = Folder::default();
     let place = Arc::clone(&folder);
-    (Box::new(|| Box::pin(start(place))), folder)
+    (Box::new(move || Box::pin(start(Arc::clone(&place)))), folder)
 }
 
 async fn start(place: Folder) -> Result<PrivateServer> {

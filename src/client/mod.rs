@@ -2,6 +2,7 @@
 
 pub(crate) mod output;
 pub(crate) mod stt;
+mod target;
 pub(crate) mod tts;
 pub(crate) mod voices;
 
@@ -60,7 +61,7 @@ impl ConnectArgs {
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Starts a private server.
-pub(crate) type Spawner = Box<dyn FnOnce() -> BoxFuture<Result<PrivateServer>> + Send + Sync>;
+pub(crate) type Spawner = Box<dyn Fn() -> BoxFuture<Result<PrivateServer>> + Send + Sync>;
 
 /// A server that was started for one call.
 pub(crate) struct PrivateServer {
@@ -119,7 +120,7 @@ impl Context {
     ///
     /// # Errors
     /// `Unavailable` where there is none and none may be started.
-    pub(crate) async fn connect(self) -> Result<(Connection, Farewell)> {
+    pub(crate) async fn connect(&self) -> Result<(Connection, Farewell)> {
         let deadline = self.deadline;
         let connected = async {
             if let Some(server) = &self.server {

@@ -102,6 +102,27 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| "they are too many seconds".to_owned())
 }
 
+/// Reads a flag's place in a recording: "90", "1:30", "1:01:30.5", with or without "s". In seconds.
+///
+/// # Errors
+/// A sentence for clap.
+pub(crate) fn time(text: &str) -> Result<f64, String> {
+    let wrong = || "it is no time: give seconds, or [HOURS:]MINUTES:SECONDS".to_owned();
+    let parts: Vec<&str> = text.strip_suffix('s').unwrap_or(text).split(':').collect();
+    let (seconds, rest) = parts.split_last().ok_or_else(wrong)?;
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let mut total: f64 = seconds.parse().ok().filter(|_| plain(seconds)).ok_or_else(wrong)?;
+    if rest.len() > 2 || (!rest.is_empty() && total >= 60.0) {
+        return Err(wrong());
+    }
+    for (part, unit) in rest.iter().rev().zip([60.0, 3600.0]) {
+        let value: u32 = part.parse().map_err(|_| wrong())?;
+        total += f64::from(value) * unit;
+    }
+    // Beyond any recording, and below what positions can count.
+    if total < 1e9 { Ok(total) } else { Err("it is too long".to_owned()) }
+}
+
 /// Reads a flag's number that must lie in a range.
 ///
 /// # Errors
@@ -131,6 +152,17 @@ pub(crate) fn threads(text: &str) -> Result<i32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_read() {
+        let good = [("90", 90.0), ("1:30", 90.0), ("1:01:30.5", 3690.5), ("0", 0.0), ("2.5s", 2.5), ("90:00", 5400.0)];
+        for (text, seconds) in good {
+            assert_eq!(time(text), Ok(seconds), "{text}");
+        }
+        for wrong in ["", "-1", "soon", "1:60", "1:2:3:4", ":5", "1:", "1e3", "nan", "1.5:00", "9999999999"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn seconds_are_read() {

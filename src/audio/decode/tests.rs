@@ -2,6 +2,7 @@
 //! the formats that are too much to build by hand.
 
 use std::f64::consts::TAU;
+use std::io::{self, Read};
 
 use proptest::prelude::*;
 

@@ -11,18 +11,19 @@ const WORTH_SHOWING: f64 = 10.0;
 pub(super) struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// Begins to show, for a recording of so many seconds, if that is known.
-    pub(super) fn start(duration: Option<f64>, output: Output) -> Self {
+    /// Begins to show, for a recording of so many seconds, if that is known; `label` goes before it.
+    pub(super) fn start(duration: Option<f64>, label: &str, output: Output) -> Self {
         if !output.is_live() || duration.is_some_and(|seconds| seconds < WORTH_SHOWING) {
             return Self(None);
         }
         let bar = match duration {
             Some(seconds) => {
-                ProgressBar::new(seconds as u64).with_style(style("{wide_bar} {msg} of {len} s, {eta} left"))
+                ProgressBar::new(seconds as u64).with_style(style("{prefix}{wide_bar} {msg} of {len} s, {eta} left"))
             }
-            None => ProgressBar::new_spinner().with_style(style("{spinner} {msg}, {elapsed}")),
+            None => ProgressBar::new_spinner().with_style(style("{prefix}{spinner} {msg}, {elapsed}")),
         };
         bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+        bar.set_prefix(label.to_owned());
         bar.set_message("0 s");
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(Some(bar))

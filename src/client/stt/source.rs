@@ -3,7 +3,7 @@
 use crate::{
     audio::{
         self,
-        decode::{Decoder, Source},
+        decode::{Block, Channels, Decoder, Part, Source},
     },
     error::{Error, Kind, Result},
     proto::v1::{RecognitionConfig, RecognizeFileRequest, recognize_file_request::Message},
@@ -20,11 +20,20 @@ use tokio_stream::wrappers::ReceiverStream;
 /// Blocks of audio on their way to the server. The server's own pace fills this, then the decoder waits.
 const AHEAD: usize = 16;
 
+/// The most channels that are transcribed each by itself: each is a call to the server.
+const MOST_CALLS: usize = 16;
+
 /// A recording that is known to be one.
 pub(super) struct Recording {
     decoder: Decoder,
+    /// What had to be decoded to know how many channels there are.
+    first: Option<Block>,
     name: String,
+    part: Part,
 }
+
+/// The messages of one call.
+pub(super) type Messages = ReceiverStream<RecognizeFileRequest>;
 
 /// How the reading of a recording ends.
 pub(super) struct Outcome {
@@ -37,7 +46,7 @@ impl Recording {
     ///
     /// # Errors
     /// `NotFound`, `Io`, `InvalidInput`, `Config` for a terminal.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path, part: Part) -> Result<Self> {
         let (source, name) = if path == Path::new("-") {
             if io::stdin().is_terminal() {
                 return Err(Error::new(
@@ -49,7 +58,19 @@ impl Recording {
         } else {
             (open_file(path)?, format!("`{}`", path.display()))
         };
-        Ok(Self { decoder: Decoder::open(source, &name)?, name })
+        let mut decoder = Decoder::open_part(source, part, &name)?;
+        let first = match decoder.channels() {
+            0 if part.channels == Channels::Each => decoder.next_block()?,
+            _ => None,
+        };
+        if part.channels == Channels::Each && decoder.channels() > MOST_CALLS {
+            let message = format!(
+                "{name} has {} channels; up to {MOST_CALLS} are transcribed each by itself, choose one with `--channel N`",
+                decoder.channels()
+            );
+            return Err(Error::invalid(message));
+        }
+        Ok(Self { decoder, first, name, part })
     }
 
     /// What it is, for those who want to know.
@@ -58,29 +79,64 @@ impl Recording {
         format!("{}: {} Hz, channels: {}{length}", self.name, self.decoder.rate(), self.decoder.channels())
     }
 
-    /// How long it will be, in seconds, if its header tells.
+    /// What messages call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long the part of it that is transcribed will be, in seconds, if its header tells.
     pub(super) fn duration_hint(&self) -> Option<f64> {
         self.decoder.duration_hint()
     }
 
-    /// Begins to decode: the messages of a call, and how the reading ends.
+    /// How many calls it takes: one for each channel that is given.
+    pub(super) fn calls(&self) -> usize {
+        if self.part.channels == Channels::Each { self.decoder.channels().max(1) } else { 1 }
+    }
+
+    /// Begins to decode: the messages of each call, and how the reading ends.
     ///
     /// # Errors
     /// `Internal` where the system gives no thread.
-    pub(super) fn send(self, config: RecognitionConfig) -> Result<(ReceiverStream<RecognizeFileRequest>, Outcome)> {
-        let (sender, receiver) = mpsc::channel(AHEAD);
+    pub(super) fn send(self, config: &RecognitionConfig) -> Result<(Vec<Messages>, Outcome)> {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..self.calls()).map(|_| mpsc::channel(AHEAD)).unzip();
         let (ended, end) = oneshot::channel();
+        let config = config.clone();
         thread::Builder::new()
             .name("decode".to_owned())
             .spawn(move || {
-                let Self { decoder, name } = self;
-                let outcome = decode(decoder, &name, config, &sender);
+                let outcome = self.decode(&config, &senders);
                 // First the outcome, then the end of the stream: who sees the end can know how it came.
                 ended.send(outcome).unwrap_or_default();
-                drop(sender);
+                drop(senders);
             })
             .map_err(|cause| Error::new(Kind::Internal, "the system gives no thread to decode audio").because(cause))?;
-        Ok((ReceiverStream::new(receiver), Outcome { receiver: end, known: None }))
+        let messages = receivers.into_iter().map(ReceiverStream::new).collect();
+        Ok((messages, Outcome { receiver: end, known: None }))
+    }
+
+    /// Sends everything; says what is to be warned of.
+    fn decode(
+        mut self,
+        config: &RecognitionConfig,
+        senders: &[mpsc::Sender<RecognizeFileRequest>],
+    ) -> Result<Vec<String>> {
+        let send = |sender: &mpsc::Sender<_>, message| {
+            sender.blocking_send(RecognizeFileRequest { message: Some(message) }).is_ok()
+        };
+        let mut wanted = senders.iter().all(|sender| send(sender, Message::Config(config.clone())));
+        while wanted {
+            let Some(block) = self.first.take().map_or_else(|| self.decoder.next_block(), |first| Ok(Some(first)))?
+            else {
+                break;
+            };
+            // Where nobody takes it any more, the call has ended, and says itself why.
+            wanted = senders.iter().zip(block).all(|(sender, channel)| {
+                let samples: Vec<i16> = channel.into_iter().map(audio::to_i16).collect();
+                send(sender, Message::Audio(audio::i16_to_bytes(&samples).into()))
+            });
+        }
+        if wanted { self.decoder.verdict() } else { Ok(Vec::new()) }
     }
 }
 
@@ -133,35 +189,4 @@ fn open_file(path: &Path) -> Result<Source> {
     }
     // A named pipe or a device cannot be read twice, nor from the middle.
     Ok(if metadata.is_file() { Source::File(file) } else { Source::Pipe(Box::new(file)) })
-}
-
-/// Sends everything; says what is to be warned of.
-fn decode(
-    mut decoder: Decoder,
-    name: &str,
-    config: RecognitionConfig,
-    sender: &mpsc::Sender<RecognizeFileRequest>,
-) -> Result<Vec<String>> {
-    let send = |message| sender.blocking_send(RecognizeFileRequest { message: Some(message) }).is_ok();
-    let mut wanted = send(Message::Config(config));
-    while wanted {
-        let Some(block) = decoder.next()? else { break };
-        let samples: Vec<i16> = block.into_iter().map(audio::to_i16).collect();
-        // Where nobody takes it any more, the call has ended, and says itself why.
-        wanted = samples.is_empty() || send(Message::Audio(audio::i16_to_bytes(&samples).into()));
-    }
-    let mut warnings = Vec::new();
-    if let Some(cut) = decoder.truncated() {
-        let (announced, found) = (cut.announced, cut.found);
-        if found == 0.0 {
-            return Err(Error::invalid(format!(
-                "{name} is cut short: its header announces {announced:.1} s, none is there"
-            )));
-        }
-        warnings.push(format!("{name} ends early: its header announces {announced:.1} s, {found:.1} s are there"));
-    }
-    if decoder.damaged() > 0 {
-        warnings.push(format!("{name} is damaged: {} pieces of it are left out", decoder.damaged()));
-    }
-    Ok(warnings)
 }

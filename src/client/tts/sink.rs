@@ -4,9 +4,10 @@ use crate::{
     audio::{self, wav::WavFile},
     client::{
         output::{self, Output},
+        target::{Target, cannot_write},
         tts::Format,
     },
-    error::{Error, Kind, Result},
+    error::Result,
 };
 use std::{
     fs::{self, File},
@@ -41,29 +42,11 @@ impl Sink {
     /// # Errors
     /// `Io`, or `InvalidInput` for a folder.
     pub(super) fn open(path: &Path, format: Format, output: Output) -> Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Sink::Stream(Stream::Stdout(output), format));
-        }
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => {
-                let message = format!("cannot write `{}`: it is a folder; name a file in it", path.display());
-                Err(Error::invalid(message))
-            }
-            Ok(metadata) if !metadata.is_file() => {
-                let file = fs::OpenOptions::new().write(true).open(path).map_err(|cause| cannot_write(path, cause))?;
-                Ok(Sink::Stream(Stream::Device(file, path.to_owned()), format))
-            }
-            Ok(metadata) => {
-                // Through a link, so that the link stays one.
-                let place = path.canonicalize().map_err(|cause| cannot_write(path, cause))?;
-                if metadata.permissions().readonly() {
-                    return Err(cannot_write(path, io::ErrorKind::PermissionDenied.into()));
-                }
-                Ok(Sink::File(Beside::create(&place, Some(metadata.permissions()))?, format, None))
-            }
-            // Nothing there, or a link to nothing, which then gets what it points to.
-            Err(_) => Ok(Sink::File(Beside::create(&behind_links(path)?, None)?, format, None)),
-        }
+        Ok(match Target::of(path)? {
+            Target::Stdout => Sink::Stream(Stream::Stdout(output), format),
+            Target::Device(file) => Sink::Stream(Stream::Device(file, path.to_owned()), format),
+            Target::File(place, permissions) => Sink::File(Beside::create(&place, permissions)?, format, None),
+        })
     }
 
     /// Begins, at a rate in Hz.
@@ -146,34 +129,4 @@ impl Stream {
             }),
         }
     }
-}
-
-/// Where a link leads.
-///
-/// # Errors
-/// `Io` for one that leads in circles.
-fn behind_links(path: &Path) -> Result<PathBuf> {
-    let mut place = path.to_owned();
-    // As many as Linux follows.
-    for _ in 0..40 {
-        let Ok(target) = fs::read_link(&place) else { return Ok(place) };
-        place = place.parent().unwrap_or(Path::new("")).join(target);
-    }
-    Err(cannot_write(path, io::Error::other("its links lead in circles")))
-}
-
-fn cannot_write(path: &Path, cause: io::Error) -> Error {
-    // The operating system's words without their number, and without the name of a file that nobody asked for.
-    let why = match cause.kind() {
-        io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
-        io::ErrorKind::NotADirectory => "what should be its folder is a file".to_owned(),
-        // Without the name of a temporary file, which tempfile adds.
-        _ => cause
-            .raw_os_error()
-            .map_or_else(|| cause.to_string(), |code| io::Error::from_raw_os_error(code).to_string()),
-    };
-    Error::new(Kind::Io, format!("cannot write `{}`: {why}", path.display()))
 }

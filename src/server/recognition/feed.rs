@@ -198,18 +198,8 @@ fn decode(source: Source, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> {
             return Ok(());
         }
     }
-    let warn = |warning| sender.blocking_send(Ok(Piece::Warning(warning))).unwrap_or_default();
-    if let Some(cut) = decoder.truncated() {
-        if cut.found == 0.0 {
-            return Err(Error::invalid(format!(
-                "the audio is cut short: {:.1} s are announced, none is there",
-                cut.announced
-            )));
-        }
-        warn(format!("the audio ends early: {:.1} s are announced, {:.1} s are there", cut.announced, cut.found));
-    }
-    if decoder.damaged() > 0 {
-        warn(format!("the audio is damaged: {} pieces of it are left out", decoder.damaged()));
+    for warning in decoder.verdict()? {
+        sender.blocking_send(Ok(Piece::Warning(warning))).unwrap_or_default();
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ mod file;
 use crate::{
     error::{Error, Kind, Result},
     models::selftest,
-    speech::{Samples, Segment, Word},
+    speech::{self, Samples, Segment, Word},
     worker::engine::{Cancel, Decoded, Hint, Recognizer},
 };
 use std::{
@@ -240,13 +240,14 @@ fn text_tokens(segment: &WhisperSegment<'_>) -> Vec<Token> {
         .collect()
 }
 
-/// Joins tokens to words: a token that begins with a space begins a word. A character may be spread over tokens, so
-/// that text is made of bytes only when its word is whole.
+/// Joins tokens to words: a token that begins with a space begins a word, and so does each whole token in scripts that
+/// have no spaces, where a sentence would be one word otherwise. A character may be spread over tokens, so that text is
+/// made of bytes only when its word is whole.
 fn words(tokens: &[Token]) -> Vec<Word> {
     let mut words: Vec<(Vec<u8>, Word, u16)> = Vec::new();
     for token in tokens {
         match words.last_mut() {
-            Some((bytes, word, count)) if !token.bytes.starts_with(b" ") => {
+            Some((bytes, word, count)) if !token.bytes.starts_with(b" ") && !begins_unspaced(bytes, &token.bytes) => {
                 bytes.extend(&token.bytes);
                 word.end = word.end.max(token.end);
                 word.probability += token.probability;
@@ -269,6 +270,14 @@ fn words(tokens: &[Token]) -> Vec<Word> {
         .collect()
 }
 
+/// Whether a token begins a word of its own in a script without spaces: what is before it is whole, and so is its first
+/// character, which is no punctuation.
+fn begins_unspaced(before: &[u8], token: &[u8]) -> bool {
+    let first = token.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
+    let is_letter = |character: char| speech::is_unspaced(character) && character.is_alphabetic();
+    std::str::from_utf8(before).is_ok() && first.is_some_and(is_letter)
+}
+
 fn ticks(ticks: i64) -> Samples {
     Samples(ticks.max(0).saturating_mul(SAMPLES_PER_TICK))
 }
@@ -289,6 +298,15 @@ mod tests {
         assert_eq!(texts, ["turn", "kitchen."]);
         assert_eq!((words[1].start, words[1].end), (Samples(10), Samples(31)));
         assert!((words[1].probability - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn scripts_without_spaces_have_words_of_tokens() {
+        let bytes = "天".as_bytes();
+        let tokens = ["今日".as_bytes(), "は".as_bytes(), &bytes[..1], &bytes[1..], "気".as_bytes(), "。".as_bytes()];
+        let words = words(&tokens.map(|bytes| token(bytes, 0, 1)));
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(texts, ["今日", "は天", "気。"]);
     }
 
     #[test]

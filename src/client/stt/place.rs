@@ -1,0 +1,185 @@
+//! Where transcripts go: stdout, or files that appear when they are whole.
+
+use crate::{
+    client::{
+        output::{self, Output},
+        stt::format::Format,
+        target::{Target, cannot_write},
+    },
+    error::{Error, Kind, Result},
+};
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Takes one transcript.
+pub(super) enum Place {
+    Stdout(Output),
+    /// A pipe or a device.
+    Device(File, PathBuf),
+    File(Partial),
+}
+
+/// A transcript on its way to being a file. It grows beside its place, under the same name with `.part` behind it, so
+/// that what was recognised so far is there whatever happens, and nobody takes it for the whole.
+pub(super) struct Partial {
+    file: Option<File>,
+    part: PathBuf,
+    place: PathBuf,
+    permissions: Option<Permissions>,
+    has_text: bool,
+    output: Output,
+}
+
+impl Place {
+    /// Opens it, without touching what is there.
+    ///
+    /// # Errors
+    /// `Io`, or `InvalidInput` for a folder.
+    pub(super) fn open(path: &Path, output: Output) -> Result<Self> {
+        Ok(match Target::of(path)? {
+            Target::Stdout => Place::Stdout(output),
+            Target::Device(file) => Place::Device(file, path.to_owned()),
+            Target::File(place, permissions) => {
+                let mut part = OsString::from(&place);
+                part.push(".part");
+                let part = PathBuf::from(part);
+                let file = File::create(&part).map_err(|cause| cannot_write(&place, cause))?;
+                let file = Some(file);
+                Place::File(Partial { file, part, place, permissions, has_text: false, output })
+            }
+        })
+    }
+
+    /// Whether results share the terminal with a line of progress.
+    pub(super) fn is_stdout(&self) -> bool {
+        matches!(self, Place::Stdout(_))
+    }
+
+    /// Writes more of the transcript, at once.
+    ///
+    /// # Errors
+    /// `Io`; a closed pipe.
+    pub(super) fn write(&mut self, text: &str) -> Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        match self {
+            Place::Stdout(output) => output.bytes(text.as_bytes()),
+            Place::Device(file, path) => file.write_all(text.as_bytes()).map_err(|cause| match cause.kind() {
+                io::ErrorKind::BrokenPipe => output::closed_pipe(),
+                _ => cannot_write(path, cause),
+            }),
+            Place::File(partial) => {
+                let Partial { file, place, .. } = &mut *partial;
+                if let Some(file) = file {
+                    file.write_all(text.as_bytes()).map_err(|cause| cannot_write(place, cause))?;
+                }
+                partial.has_text = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// The transcript is whole: a file takes its place.
+    ///
+    /// # Errors
+    /// `Io`; then what was there before is there still.
+    pub(super) fn finish(self) -> Result<()> {
+        let Place::File(mut partial) = self else { return Ok(()) };
+        if let Some(permissions) = partial.permissions.take() {
+            // Of one's own file; what is somebody else's keeps those of a new one.
+            fs::set_permissions(&partial.part, permissions).unwrap_or_default();
+        }
+        fs::rename(&partial.part, &partial.place).map_err(|cause| cannot_write(&partial.place, cause))?;
+        partial.file = None;
+        Ok(())
+    }
+}
+
+/// Where it did not become whole, what there is stays, and is told of.
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if self.file.take().is_none() {
+            return;
+        }
+        if self.has_text {
+            self.output.warn(&format!("what was transcribed so far is in `{}`", self.part.display()));
+        } else {
+            fs::remove_file(&self.part).unwrap_or_default();
+        }
+    }
+}
+
+/// The files of `--output-dir`, one for each recording: its own name with another ending.
+///
+/// # Errors
+/// `Config` where two recordings would have the same.
+pub(super) fn in_folder(folder: &Path, recordings: &[PathBuf], format: Format) -> Result<Vec<PathBuf>> {
+    let mut taken: HashMap<PathBuf, &PathBuf> = HashMap::new();
+    let mut places = Vec::new();
+    for recording in recordings {
+        let stem = match recording.file_stem() {
+            Some(stem) if recording != Path::new("-") => stem.to_owned(),
+            _ => "stdin".into(),
+        };
+        let mut name = stem;
+        name.push(format!(".{}", format.extension()));
+        let place = folder.join(name);
+        if let Some(other) = taken.insert(place.clone(), recording) {
+            let (one, two) = (other.display(), recording.display());
+            let message = format!("`{one}` and `{two}` would both become `{}`; transcribe them apart", place.display());
+            return Err(Error::new(Kind::Config, message));
+        }
+        check_apart(&place, recording)?;
+        places.push(place);
+    }
+    Ok(places)
+}
+
+/// Refuses to write a transcript over its recording.
+///
+/// # Errors
+/// `Config`.
+pub(super) fn check_apart(place: &Path, recording: &Path) -> Result<()> {
+    let is_same = |place: PathBuf| place.is_file() && recording.canonicalize().is_ok_and(|file| file == place);
+    if place.canonicalize().is_ok_and(is_same) {
+        let message = format!("the transcript of `{}` would replace it; give another file", recording.display());
+        return Err(Error::new(Kind::Config, message));
+    }
+    Ok(())
+}
+
+/// Makes the folder of `--output-dir` where there is none.
+///
+/// # Errors
+/// `Io`.
+pub(super) fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|cause| match cause.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Error::new(Kind::Io, format!("cannot write into `{}`: it is no folder", folder.display()))
+        }
+        _ => cannot_write(folder, cause),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transcripts_are_named_like_their_recordings() {
+        let named = |recordings: &[&str]| {
+            let recordings: Vec<PathBuf> = recordings.iter().map(PathBuf::from).collect();
+            in_folder(Path::new("out"), &recordings, Format::Srt)
+        };
+        let places = named(&["a/talk.wav", "-", "notes"]).expect("they differ");
+        assert_eq!(places, ["out/talk.srt", "out/stdin.srt", "out/notes.srt"].map(PathBuf::from));
+        let error = named(&["a/talk.wav", "b/talk.mp3"]).expect_err("the same name");
+        assert!(error.to_string().contains("would both become `out/talk.srt`"), "{error}");
+    }
+}
