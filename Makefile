@@ -1,6 +1,6 @@
 # What developers do. `make check` is what must pass before anything lands.
 
-.PHONY: build check fmt lint doc test deny
+.PHONY: build check fmt lint doc test deny completions dist bench
 
 build:
 	cargo build --release
@@ -22,3 +22,23 @@ test:
 # Needs cargo-deny; checks what may be linked, see deny.toml.
 deny:
 	cargo deny check licenses bans sources
+
+# The files in completions/; a test keeps them in step.
+completions: build
+	target/release/speechctl completions bash > completions/speechctl.bash
+	target/release/speechctl completions zsh > completions/_speechctl
+	target/release/speechctl completions fish > completions/speechctl.fish
+	target/release/speechctl completions powershell > completions/_speechctl.ps1
+	target/release/speechctl completions elvish > completions/speechctl.elv
+
+# One file to copy to any Linux of this architecture: fully static, for processors with AVX2 on x86-64. In a folder of
+# its own, for whisper.cpp is compiled for this machine's processor otherwise.
+dist:
+	GGML_NATIVE=OFF cargo rustc --release --bin speechctl --target-dir target/dist -- -C target-feature=+crt-static
+	strip -o target/dist/speechctl target/dist/release/speechctl
+	target/dist/release/speechctl --version
+	@ls -l target/dist/speechctl
+
+# A table of speed and size beside others; see benches/README.md for what it needs.
+bench:
+	cargo bench --bench speed

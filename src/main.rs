@@ -7,7 +7,7 @@
 //! ┌──────────┐  gRPC        ┌───────────────────────┐ gRPC   ┌──────────────────────────┐
 //! │  client  │ ───────────► │  server               │ fd 0   │  worker                  │
 //! │ tts  stt │ ◄─────────── │  api · supervisor     │ ─────► │  engine: whisper espeak …│
-//! └──────────┘              │  no foreign code      │ macaw.*│  may die alone           │
+//! └──────────┘              │  no engine            │ macaw.*│  may die alone           │
 //!                           └───────────────────────┘        └──────────────────────────┘
 //! ```
 //!

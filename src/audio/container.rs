@@ -9,13 +9,14 @@ use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::{Error as Fault, Result as Outcome};
 use symphonia::core::formats::probe::{Hint, Probe, ProbeOptions};
 use symphonia::core::formats::{FormatReader, TrackType};
-use symphonia::core::io::{MediaSource as _, MediaSourceStream, ReadBytes, SeekBuffered};
+use symphonia::core::io::{MediaSource as _, MediaSourceStream, ReadBytes, ReadOnlySource, SeekBuffered};
 use symphonia::default::formats::{AdtsReader, MpaReader};
 use symphonia::default::{register_enabled_codecs, register_enabled_formats};
 use symphonia_adapter_libopus::OpusDecoder;
 
 use crate::error::{Error, Kind, Result};
 
+use super::mp4;
 use super::raw::RawFormat;
 use super::riff::{self, Wave};
 use super::source::{Failure, unreadable};
@@ -47,6 +48,8 @@ pub(super) struct Container {
     pub(super) announced: Option<u64>,
     /// Frames that the length of the file has room for.
     pub(super) available: Option<u64>,
+    /// Seconds of sound before the recording begins.
+    pub(super) lead: f64,
     /// The first bytes leave no doubt about the format.
     pub(super) is_named: bool,
 }
@@ -75,26 +78,34 @@ impl Container {
         // The index of an M4A may lie behind its audio, where a pipe cannot go first.
         let is_piped_mp4 = is_mp4 && !stream.is_seekable();
         let is_named = is_named(&head);
+        let mut index = mp4::Index { is_there: true, ..mp4::Index::default() };
+        if is_mp4 && stream.is_seekable() {
+            index = mp4::look(&mut stream).map_err(|error| unreadable(name, error))?;
+            if index.is_in_front {
+                stream = MediaSourceStream::new(Box::new(ReadOnlySource::new(stream)), Default::default());
+            }
+        }
         let reader = guarded(|| probe(stream, is_named)).map_err(|fault| match (failure.take(), &fault) {
             (Some(error), _) => unreadable(name, error),
             (None, _) if is_piped_mp4 => {
                 let message = format!("{name} is an M4A that cannot be read from a pipe; save it to a file first");
                 Error::new(Kind::InvalidInput, message)
             }
-            (None, Fault::IoError(_)) if is_mp4 => {
-                let message =
-                    format!("{name} has no index at its end: it was cut short, or is still being recorded; try again");
+            (None, _) if !index.is_there => {
+                let message = format!("{name} has no index: it was cut short, or is still being recorded");
                 Error::new(Kind::InvalidInput, message)
             }
             (None, fault) => explain(name, fault),
         })?;
         let (track, params, announced) = audio_track(&*reader, name)?;
-        Ok(Self { packets: Packets::Format(reader, track), params, announced, available: None, is_named })
+        let packets = Packets::Format(reader, track);
+        Ok(Self { packets, params, announced, available: None, lead: index.lead, is_named })
     }
 
     fn wave(wave: Wave) -> Result<Self> {
         let (announced, available, params) = (wave.announced(), wave.available(), wave.params().clone());
-        Ok(Self { packets: Packets::Wave(Box::new(wave)), params, announced, available, is_named: true })
+        let packets = Packets::Wave(Box::new(wave));
+        Ok(Self { packets, params, announced, available, lead: 0.0, is_named: true })
     }
 }
 

@@ -110,7 +110,8 @@ impl Decoder {
             channels,
             announced: container.announced.filter(|_| rate > 0).map(seconds),
             available: container.available.filter(|_| rate > 0).map(seconds),
-            found: 0.0,
+            // What comes before the recording begins is left out like what comes before the part.
+            found: -container.lead,
             part,
             resamplers: Vec::new(),
             interleaved: Vec::new(),
@@ -193,7 +194,7 @@ impl Decoder {
         let name = &self.name;
         let mut warnings = Vec::new();
         if let Some(Truncation { announced, found }) = self.truncated() {
-            if found == 0.0 {
+            if found <= 0.0 {
                 let message = format!("{name} is cut short: its header announces {announced:.1} s, none is there");
                 return Err(Error::invalid(message));
             }
@@ -314,7 +315,7 @@ impl Decoder {
     /// Gives what the resamplers still hold, and ends the audio.
     fn finish(&mut self) -> Result<Block> {
         self.is_finished = true;
-        if self.damaged > 0 && self.found == 0.0 {
+        if self.damaged > 0 && self.found <= 0.0 {
             return Err(self.given_up());
         }
         self.resamplers.drain(..).map(Resampler::finish).collect()
@@ -329,10 +330,10 @@ impl Decoder {
 
     fn given_up(&self) -> Error {
         // Something that merely looked like audio at its start.
-        if self.found == 0.0 && !self.is_named {
+        if self.found <= 0.0 && !self.is_named {
             return not_understood(&self.name);
         }
-        let message = format!("{} is damaged after {:.1} s and cannot be read on", self.name, self.found);
+        let message = format!("{} is damaged after {:.1} s and cannot be read on", self.name, self.found.max(0.0));
         Error::new(Kind::InvalidInput, message)
     }
 

@@ -6,6 +6,10 @@
 mod channels;
 mod container;
 pub(crate) mod decode;
+pub(crate) mod encode;
+mod flac;
+mod mp4;
+pub(crate) mod ogg_opus;
 pub(crate) mod raw;
 pub(crate) mod resample;
 mod riff;

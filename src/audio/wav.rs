@@ -1,10 +1,6 @@
-//! Writes WAV: mono, 16 bit, to memory, to a pipe or to a file.
-
-use std::fs::File;
-use std::io::BufWriter;
+//! The header of WAV: mono, 16 bit.
 
 use crate::audio::i16_to_bytes;
-use crate::error::{Error, Kind, Result};
 
 /// The bytes of a header before the samples.
 pub(crate) const HEADER_BYTES: usize = 44;
@@ -13,7 +9,7 @@ pub(crate) const HEADER_BYTES: usize = 44;
 const COUNTED_HEADER_BYTES: u32 = 36;
 
 /// The most data that a WAV file can announce, in bytes: whole samples, and its lengths have 32 bits.
-const MAX_DATA_BYTES: u32 = (u32::MAX - COUNTED_HEADER_BYTES) & !1;
+pub(crate) const MAX_DATA_BYTES: u32 = (u32::MAX - COUNTED_HEADER_BYTES) & !1;
 
 /// The data length of a stream whose end is not known yet.
 const STREAMED_DATA_BYTES: u32 = 0x7fff_f000;
@@ -52,56 +48,6 @@ pub(crate) fn from_samples(rate: u32, samples: &[i16]) -> Vec<u8> {
     file
 }
 
-/// A WAV file on disk that is being written. Its lengths are right once [`WavFile::finish`] has returned.
-pub(crate) struct WavFile {
-    name: String,
-    writer: hound::WavWriter<BufWriter<File>>,
-    /// Bytes of samples so far.
-    written: u32,
-}
-
-impl WavFile {
-    /// Writes to a file that is open already; it must be seekable. `name` is what messages call it.
-    pub(crate) fn over(file: File, name: &str, rate: u32) -> Result<Self> {
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: rate,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let writer = hound::WavWriter::new(BufWriter::new(file), spec).map_err(|error| unwritten(name, error))?;
-        Ok(Self { name: name.to_owned(), writer, written: 0 })
-    }
-
-    /// Appends samples.
-    pub(crate) fn write(&mut self, samples: &[i16]) -> Result<()> {
-        let written = u32::try_from(samples.len() * 2).ok().and_then(|bytes| self.written.checked_add(bytes));
-        let Some(written) = written.filter(|&bytes| bytes <= MAX_DATA_BYTES) else {
-            return Err(Error::new(
-                Kind::Unsupported,
-                format!(
-                    "`{}` would pass 4 GiB, the most that a WAV file can hold; split it or write raw samples",
-                    self.name
-                ),
-            ));
-        };
-        for &sample in samples {
-            self.writer.write_sample(sample).map_err(|error| unwritten(&self.name, error))?;
-        }
-        self.written = written;
-        Ok(())
-    }
-
-    /// Puts the lengths into the header and hands all to the system.
-    pub(crate) fn finish(self) -> Result<()> {
-        self.writer.finalize().map_err(|error| unwritten(&self.name, error))
-    }
-}
-
-fn unwritten(name: &str, error: hound::Error) -> Error {
-    Error::new(Kind::Io, format!("`{name}` cannot be written; check the space that is left")).because(error)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
@@ -127,30 +73,5 @@ mod tests {
         let mut reader = hound::WavReader::new(Cursor::new(&file)).unwrap();
         let samples: Vec<_> = reader.samples::<i16>().map_while(Result::ok).collect();
         assert_eq!(samples, [5, 6, 7]);
-    }
-
-    #[test]
-    fn a_file_equals_what_memory_would_hold() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.wav");
-        let mut file = WavFile::over(File::create(&path).unwrap(), "x.wav", 16_000).unwrap();
-        file.write(&[1, 2, 3]).unwrap();
-        file.write(&[]).unwrap();
-        file.write(&[-4]).unwrap();
-        file.finish().unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), from_samples(16_000, &[1, 2, 3, -4]));
-    }
-
-    #[test]
-    fn four_gibibytes_are_the_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut file =
-            WavFile::over(File::create(folder.path().join("long.wav")).unwrap(), "long.wav", 16_000).unwrap();
-        file.written = MAX_DATA_BYTES - 4;
-        file.write(&[1, 2]).unwrap();
-        let error = file.write(&[3]).err().unwrap();
-        assert_eq!(error.kind(), Kind::Unsupported);
-        assert!(error.to_string().contains("4 GiB"));
-        assert!(error.to_string().contains("long.wav"));
     }
 }

@@ -2,6 +2,7 @@
 //! together, and so are client and server, which do not know each other.
 
 mod exit;
+mod pages;
 mod private;
 mod serve;
 
@@ -65,6 +66,10 @@ enum Command {
     Voices(client::voices::Args),
     /// Run the gRPC service
     Serve(serve::Args),
+    /// Print what makes a shell complete speechctl's flags
+    Completions(pages::CompletionsArgs),
+    /// Write the manual's pages into a folder
+    Man(pages::ManArgs),
     /// Run one engine; started by `speechctl serve`
     #[command(hide = true)]
     Worker(worker::Args),
@@ -126,6 +131,8 @@ fn dispatch(cli: Cli) -> Result<()> {
             }));
             runtime()?.block_on(serve::run(args)).map_err(|error| error.context("cannot serve"))
         }
+        Command::Completions(args) => pages::completions(&args, output::Output::new(quiet, verbose)),
+        Command::Man(args) => pages::man(&args),
         Command::Worker(args) => {
             telemetry::start(Some(Verbosity::Quiet));
             let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;

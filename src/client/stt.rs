@@ -1,5 +1,6 @@
 //! `speechctl stt`: what is said in recordings, in words.
 
+mod args;
 mod call;
 mod format;
 mod merge;
@@ -8,154 +9,26 @@ mod progress;
 mod source;
 
 use crate::{
-    audio::{
-        decode::{Channels, Part},
-        raw::RawFormat,
-    },
-    client::{
-        ConnectArgs, Connection, Context, absolute_path,
-        output::{Output, number, threads, time, whole_number},
-    },
+    audio::decode::{Channels, Part},
+    client::{Connection, Context, absolute_path, output::Output},
     error::{Error, Kind, Result},
     proto::v1::{self, RecognitionConfig},
     speech::Samples,
 };
+pub(crate) use args::Args;
+use args::{InputArgs, OutputArgs};
 use call::Job;
-use clap::ValueHint;
 use format::{Format, Limits, Wish};
 use place::Place;
 use source::Recording;
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
-
-const EXAMPLES: &str = "\
-Examples:
-  speechctl stt talk.mp3 --model ggml-base.en.bin
-  speechctl stt talk.wav --format srt --max-line-length 42 -o talk.srt
-  speechctl stt *.ogg --format json --words --output-dir transcripts --keep-going
-  speechctl stt call.wav --channel all --format vtt > call.vtt
-  speechctl stt talk.m4a --offset 1:30 --duration 60
-  arecord -f S16_LE -r 16000 -t raw | speechctl stt - --raw 16000";
-
-/// What the fields of JSON are, for the long help.
-const JSON_FIELDS: &str = "\
-Fields of `--format json`, version 1 (new fields may come; times are seconds from the start of the recording):
-  version                1; goes up when a field is removed or means something else
-  file, model, language  the recording as it was named, the model, the language asked for or found
-  offset, duration       where the transcribed part begins (if not at 0), and its length
-  text                   the whole text
-  segments[]             start, end, text, confidence (0 to 1), no_speech_probability (0 to 1),
-                         channel (from 1; with `--channel all`),
-                         words[] (with `--words`): start, end, word, probability (0 to 1)
-  warnings[]             what is to be known of the recording, such as that it is cut short
-`--format jsonl` gives the same as events, one a line: {\"event\":\"start\", version, file, model}, then
-{\"event\":\"segment\", file, and the fields of a segment}, then {\"event\":\"end\", file, language, offset, duration, warnings}.";
-
-/// Write down what is said in audio files
-///
-/// Reads WAV, FLAC, MP3, OGG (Vorbis, Opus), M4A/AAC, WebM/Matroska, AIFF and CAF, at any rate and with any number of
-/// channels; what a file is, its content decides, not its name. Files of any length are read in constant memory.
-#[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{JSON_FIELDS}"))]
-pub(crate) struct Args {
-    /// The recordings; `-` reads one from stdin
-    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
-    files: Vec<PathBuf>,
-
-    /// Model: a ggml Whisper model file, or `selftest` [default: the server's]
-    #[arg(long, value_name = "MODEL", env = "SPEECHCTL_MODEL", value_hint = ValueHint::FilePath)]
-    model: Option<String>,
-
-    /// Language that is spoken: a code such as `de`, or `auto`
-    #[arg(long, value_name = "LANGUAGE")]
-    language: Option<String>,
-
-    /// Write it down in English
-    #[arg(long)]
-    translate: bool,
-
-    /// Text that the recording goes on from: names, spelling, style
-    #[arg(long, value_name = "TEXT")]
-    prompt: Option<String>,
-
-    /// Randomness, 0 to 1
-    #[arg(long, value_name = "T", default_value = "0", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.0, 1.0))]
-    temperature: f32,
-
-    /// Candidates of the search, 1 (fastest) to 8 [default: 5]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = |text: &str| whole_number(text, 1, 8))]
-    beam: Option<i32>,
-
-    /// Threads of the engine [default: the cores, at most 4]
-    #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", allow_negative_numbers = true, value_parser = threads)]
-    threads: Option<i32>,
-
-    #[command(flatten)]
-    input: InputArgs,
-
-    #[command(flatten)]
-    output: OutputArgs,
-
-    #[command(flatten)]
-    pub(crate) connect: ConnectArgs,
-}
-
-/// Which part of a recording, and how it is read.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Input")]
-struct InputArgs {
-    /// Bare samples without a header: RATE[,FORMAT][,CHANNELS], such as 16000 or 8000,mulaw or 44100,s16le,2
-    #[arg(long, value_name = "RATE,…")]
-    raw: Option<RawFormat>,
-
-    /// Begin here: seconds, or [HOURS:]MINUTES:SECONDS
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = time)]
-    offset: Option<f64>,
-
-    /// Transcribe so much: seconds, or [HOURS:]MINUTES:SECONDS
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = length)]
-    duration: Option<f64>,
-
-    /// One channel, counted from 1, or `all`: each by itself [default: their mix]
-    #[arg(long, value_name = "N|all", allow_negative_numbers = true, value_parser = channel)]
-    channel: Option<Channels>,
-}
-
-/// What is written, and where.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Output")]
-struct OutputArgs {
-    /// Shape of the transcript [default: by the name of the file, else text]
-    #[arg(long, value_name = "FORMAT", value_enum)]
-    format: Option<Format>,
-
-    /// Write into this file; `-` is stdout
-    #[arg(short, long, value_name = "FILE", conflicts_with = "output_dir", value_hint = ValueHint::FilePath)]
-    output: Option<PathBuf>,
-
-    /// Write a file for each recording into this folder, named like it
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    output_dir: Option<PathBuf>,
-
-    /// Go on to the next recording when one is wrong; the exit code is that of the first failure
-    #[arg(long)]
-    keep_going: bool,
-
-    /// Times of single words: in json, jsonl and tsv; as karaoke in vtt and lrc
-    #[arg(long)]
-    words: bool,
-
-    /// Characters of a caption, in srt, vtt and lrc; a longer word stands alone
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = |text: &str| whole_number(text, 1, 1_000))]
-    max_line_length: Option<i32>,
-
-    /// Words of a caption, in srt, vtt and lrc
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = |text: &str| whole_number(text, 1, 1_000))]
-    max_words: Option<i32>,
-}
 
 /// What is to be done, checked.
 struct Plan {
@@ -165,6 +38,8 @@ struct Plan {
     config: RecognitionConfig,
     /// Where each recording's transcript goes, in the order of the recordings.
     places: Vec<PathBuf>,
+    /// A transcript on stdout has had its title.
+    has_title: AtomicBool,
     output: Output,
 }
 
@@ -262,7 +137,7 @@ impl Plan {
             Part { raw, from: offset.unwrap_or(0.0), length: duration, channels: channel.unwrap_or(Channels::Mix) };
         let config = config(&args, &wish)?;
         let places = places(&args, wish.format)?;
-        Ok(Self { args, wish, part, config, places, output })
+        Ok(Self { args, wish, part, config, places, has_title: AtomicBool::new(false), output })
     }
 
     /// Opens a recording, and looks whether it is one.
@@ -281,11 +156,13 @@ impl Plan {
         if let Some(folder) = &self.args.output.output_dir {
             place::make_folder(folder)?;
         }
-        let mut place = Place::open(&self.places[number], self.output)?;
-        if is_one_of_many && place.is_stdout() && self.wish.format == Format::Text {
-            let gap = if number > 0 { "\n" } else { "" };
-            place.write(&format!("{gap}==> {} <==\n", file.display()))?;
-        }
+        let place = Place::open(&self.places[number], self.output)?;
+        let title = if is_one_of_many && place.is_stdout() && self.wish.format == Format::Text {
+            let gap = if self.has_title.swap(true, Ordering::Relaxed) { "\n" } else { "" };
+            format!("{gap}==> {} <==\n", file.display())
+        } else {
+            String::new()
+        };
         let name = recording.name().to_owned();
         let job = Job {
             connection,
@@ -293,6 +170,7 @@ impl Plan {
             file,
             offset: self.part.from,
             by_channel: self.part.channels == Channels::Each,
+            title,
             shape: self.wish.shape(),
             place,
             label: if is_one_of_many { format!("{}/{count} ", number + 1) } else { String::new() },
@@ -368,6 +246,7 @@ fn config(args: &Args, wish: &Wish) -> Result<RecognitionConfig> {
         temperature: args.temperature,
         beam_size: args.beam.unwrap_or(0),
         threads: args.threads.unwrap_or(0),
+        fast: args.fast,
     })
 }
 
@@ -376,16 +255,4 @@ pub(crate) fn is_path(name: &str) -> bool {
     // Built-in names first: a file of such a name wants "./".
     let is_built_in = name == "selftest" || name == "mock" || name.starts_with("mock:");
     !is_built_in && (name.contains('/') || name.ends_with(".bin") || Path::new(name).is_file())
-}
-
-fn length(text: &str) -> Result<f64, String> {
-    time(text).and_then(|seconds| if seconds > 0.0 { Ok(seconds) } else { Err("it must be more than 0".to_owned()) })
-}
-
-fn channel(text: &str) -> Result<Channels, String> {
-    match text.parse() {
-        _ if text == "all" => Ok(Channels::Each),
-        Ok(number) if number > 0 => Ok(Channels::One(number)),
-        _ => Err("give the number of a channel, from 1, or `all`".to_owned()),
-    }
 }

@@ -3,6 +3,7 @@
 mod sink;
 
 use crate::{
+    audio::{encode::Container, ogg_opus},
     client::{
         ConnectArgs, Connection, Context,
         output::{Output, number, whole_number},
@@ -10,6 +11,7 @@ use crate::{
     error::{Error, Kind, Result},
     proto::v1::{self, synthesize_request::Input, synthesize_response::Event},
 };
+use clap::ValueHint;
 use sink::Sink;
 use std::{
     fs::File,
@@ -24,8 +26,9 @@ const EXAMPLES: &str = "\
 Examples:
   speechctl tts \"hello\"                                 into output.wav
   speechctl tts \"guten Tag\" --region de -o tag.wav
-  speechctl tts --voice en-gb+f3 --speed 1.2 --file letter.txt -o letter.wav
-  echo \"set a timer\" | speechctl tts - -o - | aplay";
+  speechctl tts --voice en-gb+f3 --speed 1.2 --file letter.txt -o letter.opus
+  echo \"set a timer\" | speechctl tts - -o - | aplay
+  speechctl tts --file news.txt --format flac -o - | ffplay -nodisp -autoexit -";
 
 /// Speak a text into an audio file
 #[derive(Clone, Debug, clap::Args)]
@@ -36,11 +39,11 @@ pub(crate) struct Args {
     text: Option<String>,
 
     /// Read the text from a file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
     /// Where the audio goes; `-` is stdout
-    #[arg(short, long, value_name = "FILE", default_value = "output.wav")]
+    #[arg(short, long, value_name = "FILE", default_value = "output.wav", value_hint = ValueHint::FilePath)]
     output: PathBuf,
 
     /// Voice, with a variant if wanted: en-gb, en-us+f3; `speechctl voices` lists them [env: SPEECHCTL_VOICE]
@@ -82,10 +85,25 @@ pub(crate) struct Args {
 /// What the audio is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// WAV, 16 bits, mono
+    /// WAV, 16 bits
     Wav,
-    /// Bare samples: signed 16 bits little-endian, mono
+    /// Bare samples: signed 16 bits little-endian
     Pcm,
+    /// FLAC, without loss
+    Flac,
+    /// Opus in Ogg, for speech
+    OggOpus,
+}
+
+impl From<Format> for Container {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Wav => Container::Wav,
+            Format::Pcm => Container::Pcm,
+            Format::Flac => Container::Flac,
+            Format::OggOpus => Container::OggOpus,
+        }
+    }
 }
 
 /// What was spoken, for `--json`.
@@ -113,15 +131,16 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
     let output = context.output;
     // Before anything is started: a text that cannot be read and a file that cannot be written are known at once.
     let format = format(&args)?;
+    let rate = sample_rate(&args, format)?;
     let wanted = args.clone();
     let (text, sink) = context
         .on_thread(move || {
             let text = text(&wanted)?;
-            Ok((text, Sink::open(&wanted.output, format, output)?))
+            Ok((text, Sink::open(&wanted.output, format.into(), output)?))
         })
         .await?;
     let (connection, farewell) = context.connect().await?;
-    let spoken = speak(&args, text, &connection, sink).await;
+    let spoken = speak(&args, text, rate, &connection, sink).await;
     farewell.say(connection).await;
     let spoken = spoken?;
     report(&args, &spoken, output)
@@ -134,7 +153,7 @@ struct Spoken {
     samples: u64,
 }
 
-async fn speak(args: &Args, text: String, connection: &Connection, mut sink: Sink) -> Result<Spoken> {
+async fn speak(args: &Args, text: String, rate: i32, connection: &Connection, mut sink: Sink) -> Result<Spoken> {
     let request = v1::SynthesizeRequest {
         input: Some(if args.ssml { Input::Ssml(text) } else { Input::Text(text) }),
         voice: voice(args),
@@ -142,7 +161,7 @@ async fn speak(args: &Args, text: String, connection: &Connection, mut sink: Sin
         speed: args.speed,
         pitch: args.pitch,
         volume: Some(args.volume),
-        sample_rate_hertz: args.sample_rate.unwrap_or(0),
+        sample_rate_hertz: rate,
     };
     let mut client = connection.speech();
     let mut stream = connection.answer(client.synthesize(connection.request(request))).await?.into_inner();
@@ -198,12 +217,32 @@ fn format(args: &Args) -> Result<Format> {
     match (args.format, extension.as_deref()) {
         (Some(format), _) => Ok(format),
         (None, Some("pcm" | "raw")) => Ok(Format::Pcm),
-        (None, Some(foreign @ ("mp3" | "m4a" | "aac" | "ogg" | "opus" | "flac"))) => {
+        (None, Some("flac")) => Ok(Format::Flac),
+        (None, Some("opus" | "ogg" | "oga")) => Ok(Format::OggOpus),
+        (None, Some(foreign @ ("mp3" | "m4a" | "aac" | "webm" | "aiff"))) => {
             let name = args.output.display();
-            let message = format!("`{name}` would be no {foreign}: WAV and bare samples can be written; name it .wav");
+            let message = format!(
+                "`{name}` would be no {foreign}: WAV, FLAC and Ogg Opus can be written; name it .wav, .flac or .opus"
+            );
             Err(Error::new(Kind::Config, message))
         }
         (None, _) => Ok(Format::Wav),
+    }
+}
+
+/// The rate to ask for, in Hz; 0 for the voice's own. Opus knows few, of which the highest loses nothing.
+fn sample_rate(args: &Args, format: Format) -> Result<i32> {
+    let is_opus = |rate: i32| ogg_opus::RATES.iter().any(|known| i64::from(*known) == i64::from(rate));
+    match (format, args.sample_rate) {
+        (Format::OggOpus, None) => Ok(48_000),
+        (Format::OggOpus, Some(rate)) if !is_opus(rate) => {
+            let rates = ogg_opus::RATES.map(|rate| rate.to_string()).join(", ");
+            Err(Error::new(
+                Kind::Config,
+                format!("`--sample-rate {rate}`: Opus knows {rates}; leave it out, or give one"),
+            ))
+        }
+        (_, rate) => Ok(rate.unwrap_or(0)),
     }
 }
 

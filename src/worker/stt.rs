@@ -148,6 +148,7 @@ fn hint(request: &pb::TranscribeFileRequest) -> Result<Hint> {
         beam_size: request.beam_size,
         threads: request.threads,
         more_follows: request.more_follows,
+        fast: request.fast,
     })
 }
 

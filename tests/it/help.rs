@@ -5,10 +5,19 @@ use crate::harness::process::Sandbox;
 #[test]
 fn help_of_every_verb() {
     let sandbox = Sandbox::new();
-    let pages: String = ["--help", "tts --help", "stt --help", "voices --help", "serve --help"]
-        .iter()
-        .map(|line| sandbox.row(line))
-        .collect();
+    let pages: String = [
+        "--help",
+        "tts --help",
+        "stt -h",
+        "stt --help",
+        "voices --help",
+        "serve --help",
+        "completions --help",
+        "man --help",
+    ]
+    .iter()
+    .map(|line| sandbox.row(line))
+    .collect();
     insta::assert_snapshot!(pages);
 }
 

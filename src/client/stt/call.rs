@@ -30,6 +30,8 @@ pub(super) struct Job<'a> {
     pub(super) offset: f64,
     /// Whether each channel is transcribed by itself.
     pub(super) by_channel: bool,
+    /// What is written before the transcript.
+    pub(super) title: String,
     pub(super) shape: Box<dyn Shape>,
     pub(super) place: Place,
     /// What stands before the line of progress.
@@ -96,7 +98,7 @@ impl Job<'_> {
                     has_begun = true;
                     let file = self.file.display().to_string();
                     let heading = Heading { file, model: started.model, offset: self.offset };
-                    let text = self.shape.begin(&heading)?;
+                    let text = std::mem::take(&mut self.title) + &self.shape.begin(&heading)?;
                     self.write(&text, progress)?;
                 }
                 Some(Event::Segment(segment)) => {

@@ -1,39 +1,42 @@
 //! Where spoken audio goes: a file that appears when it is whole, or a stream.
 
 use crate::{
-    audio::{self, wav::WavFile},
+    audio::encode::{Container, Encoder},
     client::{
         output::{self, Output},
         target::{Target, cannot_write},
-        tts::Format,
     },
-    error::Result,
+    error::{Error, Kind, Result},
 };
+use rustix::fs::{OFlags, SeekFrom};
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Seek, Write},
     path::{Path, PathBuf},
 };
 use tempfile::NamedTempFile;
 
 /// Takes audio.
-pub(super) enum Sink {
+pub(super) struct Sink {
+    place: Place,
+    container: Container,
+    /// Once the rate is known.
+    encoder: Option<Encoder>,
+}
+
+/// Where bytes go.
+enum Place {
     /// A file, written beside its place and renamed at the end.
-    File(Beside, Format, Option<WavFile>),
-    /// What cannot be replaced by renaming: stdout, a pipe, a device. Flows as it is made.
-    Stream(Stream, Format),
+    File(Beside),
+    /// What cannot be replaced by renaming. Flows as it is made. Where stdout is a file, this is where we begin in it.
+    Stdout(Output, Option<u64>),
+    Device(File, PathBuf),
 }
 
 /// A new file beside the place of the one that it will be.
-pub(super) struct Beside {
+struct Beside {
     new: NamedTempFile,
     place: PathBuf,
-}
-
-/// Something that audio flows into.
-pub(super) enum Stream {
-    Stdout(Output),
-    Device(File, PathBuf),
 }
 
 impl Sink {
@@ -41,57 +44,100 @@ impl Sink {
     ///
     /// # Errors
     /// `Io`, or `InvalidInput` for a folder.
-    pub(super) fn open(path: &Path, format: Format, output: Output) -> Result<Self> {
-        Ok(match Target::of(path)? {
-            Target::Stdout => Sink::Stream(Stream::Stdout(output), format),
-            Target::Device(file) => Sink::Stream(Stream::Device(file, path.to_owned()), format),
-            Target::File(place, permissions) => Sink::File(Beside::create(&place, permissions)?, format, None),
-        })
+    pub(super) fn open(path: &Path, container: Container, output: Output) -> Result<Self> {
+        let place = match Target::of(path)? {
+            Target::Stdout => Place::Stdout(output, place_in_file()),
+            Target::Device(file) => Place::Device(file, path.to_owned()),
+            Target::File(place, permissions) => Place::File(Beside::create(&place, permissions)?),
+        };
+        Ok(Self { place, container, encoder: None })
     }
 
     /// Begins, at a rate in Hz.
     ///
     /// # Errors
-    /// `Io`.
+    /// `Io`; `Unsupported` for a rate that the container cannot hold.
     pub(super) fn begin(&mut self, rate: u32) -> Result<()> {
-        match self {
-            Sink::File(beside, Format::Wav, wav) => {
-                let file = beside.new.as_file().try_clone().map_err(|cause| cannot_write(&beside.place, cause))?;
-                *wav = Some(WavFile::over(file, &beside.place.display().to_string(), rate)?);
-                Ok(())
-            }
-            Sink::Stream(stream, Format::Wav) => stream.write(&audio::wav::header(rate, None)),
-            Sink::File(_, Format::Pcm, _) | Sink::Stream(_, Format::Pcm) => Ok(()),
-        }
+        let encoder = self.encoder.insert(Encoder::try_new(self.container, rate)?);
+        self.place.write(&encoder.begin()?)
     }
 
     /// Writes samples: 16 bits little-endian.
     ///
     /// # Errors
-    /// `Io`.
+    /// `Io`; `Unsupported` for more than the container can hold.
     pub(super) fn write(&mut self, samples: &[u8]) -> Result<()> {
-        match self {
-            Sink::File(_, _, Some(wav)) => wav.write(&audio::bytes_to_i16(samples)),
-            Sink::File(beside, _, None) => {
-                beside.new.write_all(samples).map_err(|cause| cannot_write(&beside.place, cause))
-            }
-            Sink::Stream(stream, _) => stream.write(samples),
-        }
+        let encoder =
+            self.encoder.as_mut().ok_or_else(|| Error::new(Kind::Internal, "audio came before its format"))?;
+        self.place.write(&encoder.push(samples)?)
     }
 
     /// Ends it: a file is whole now, and takes its place.
     ///
     /// # Errors
     /// `Io`; then what was there before is there still.
-    pub(super) fn finish(self) -> Result<()> {
-        match self {
-            Sink::File(beside, _, wav) => {
-                if let Some(wav) = wav {
-                    wav.finish()?;
-                }
-                beside.put_in_place()
+    pub(super) fn finish(mut self) -> Result<()> {
+        if let Some(encoder) = self.encoder.take() {
+            let (last, header) = encoder.finish()?;
+            self.place.write(&last)?;
+            if let Some(header) = header {
+                self.place.write_header_again(&header)?;
             }
-            Sink::Stream(..) => Ok(()),
+        }
+        match self.place {
+            Place::File(beside) => beside.put_in_place(),
+            Place::Stdout(..) | Place::Device(..) => Ok(()),
+        }
+    }
+}
+
+/// Where in a file stdout stands, if it is one that we may go back in: not a pipe, nor opened for appending.
+fn place_in_file() -> Option<u64> {
+    let stdout = rustix::stdio::stdout();
+    let is_file = rustix::fs::fstat(stdout)
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile);
+    let appends = rustix::fs::fcntl_getfl(stdout).is_ok_and(|flags| flags.contains(OFlags::APPEND));
+    if !is_file || appends {
+        return None;
+    }
+    rustix::fs::seek(stdout, SeekFrom::Current(0)).ok()
+}
+
+impl Place {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        match self {
+            Place::File(beside) => beside.new.write_all(bytes).map_err(|cause| cannot_write(&beside.place, cause)),
+            Place::Stdout(output, _) => output.bytes(bytes),
+            Place::Device(file, path) => file.write_all(bytes).map_err(|cause| match cause.kind() {
+                io::ErrorKind::BrokenPipe => output::closed_pipe(),
+                _ => cannot_write(path, cause),
+            }),
+        }
+    }
+
+    /// Puts the header that knows the length over the first one, where that is possible; a stream does without.
+    fn write_header_again(&mut self, header: &[u8]) -> Result<()> {
+        match self {
+            Place::File(beside) => {
+                let file = beside.new.as_file_mut();
+                let written = file.rewind().and_then(|()| file.write_all(header));
+                written.map_err(|cause| cannot_write(&beside.place, cause))
+            }
+            Place::Stdout(output, Some(start)) => {
+                let go = |to| rustix::fs::seek(rustix::stdio::stdout(), to);
+                // Whoever writes there after us goes on behind the audio.
+                let Ok(end) = go(SeekFrom::Current(0)) else { return Ok(()) };
+                if go(SeekFrom::Start(*start)).is_ok() {
+                    output.bytes(header)?;
+                    go(SeekFrom::Start(end))
+                        .map_err(|cause| Error::new(Kind::Io, "cannot go back in standard output").because(cause))?;
+                }
+                Ok(())
+            }
+            Place::Stdout(_, None) | Place::Device(..) => Ok(()),
         }
     }
 }
@@ -116,17 +162,5 @@ impl Beside {
     fn put_in_place(self) -> Result<()> {
         let place = self.place;
         self.new.persist(&place).map(drop).map_err(|cause| cannot_write(&place, cause.error))
-    }
-}
-
-impl Stream {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        match self {
-            Stream::Stdout(output) => output.bytes(bytes),
-            Stream::Device(file, path) => file.write_all(bytes).map_err(|cause| match cause.kind() {
-                io::ErrorKind::BrokenPipe => output::closed_pipe(),
-                _ => cannot_write(path, cause),
-            }),
-        }
     }
 }

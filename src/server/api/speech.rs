@@ -146,6 +146,7 @@ impl Wanted {
             temperature: config.temperature,
             beam_size: config.beam_size,
             threads: config.threads,
+            fast: config.fast,
         };
         recognition::check(&options)?;
         Ok(Self { model: shared.recognizer(&config.model, paths)?, options, pcm_rate })

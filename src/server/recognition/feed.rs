@@ -55,6 +55,8 @@ enum From {
 /// Bare samples at any rate.
 struct Pcm {
     bytes: ByteStream,
+    /// Hz.
+    rate: u32,
     /// The first half of a sample whose second half has not arrived.
     odd: Option<u8>,
     /// Gone once the recording has ended.
@@ -79,7 +81,7 @@ impl Feed {
     /// `InvalidInput` for a rate that cannot be.
     pub(crate) fn from_pcm(bytes: ByteStream, rate: u32) -> Result<Self> {
         let resampler = Resampler::try_new(rate, Samples::RATE)?;
-        let pcm = Pcm { bytes, odd: None, resampler: Some(resampler) };
+        let pcm = Pcm { bytes, rate, odd: None, resampler: Some(resampler) };
         Ok(Self { from: From::Pcm(Box::new(pcm)), warnings: Vec::new() })
     }
 
@@ -146,6 +148,12 @@ impl Pcm {
         let samples = match self.bytes.next().await {
             Some(bytes) => {
                 let samples = self.whole_samples(&bytes?);
+                // At the clock's own rate there is nothing to do.
+                if self.rate == Samples::RATE {
+                    self.resampler = Some(resampler);
+                    return Ok(Some(samples));
+                }
+                let samples: Vec<f32> = samples.into_iter().map(audio::to_f32).collect();
                 let samples = resampler.push(&samples)?;
                 self.resampler = Some(resampler);
                 samples
@@ -162,14 +170,17 @@ impl Pcm {
     }
 
     /// The samples in some bytes; a sample may be spread over two messages.
-    fn whole_samples(&mut self, bytes: &[u8]) -> Vec<f32> {
+    fn whole_samples(&mut self, bytes: &[u8]) -> Vec<i16> {
+        if self.odd.is_none() && bytes.len().is_multiple_of(2) {
+            return audio::bytes_to_i16(bytes);
+        }
         let mut whole = Vec::with_capacity(bytes.len() + 1);
         whole.extend(self.odd.take());
         whole.extend_from_slice(bytes);
         if whole.len() % 2 != 0 {
             self.odd = whole.pop();
         }
-        audio::bytes_to_i16(&whole).into_iter().map(audio::to_f32).collect()
+        audio::bytes_to_i16(&whole)
     }
 }
 

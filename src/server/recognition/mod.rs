@@ -35,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) beam_size: i32,
     /// Threads; 0 = the worker's default.
     pub(crate) threads: i32,
+    /// Short windows in less time, where the engine is sure.
+    pub(crate) fast: bool,
 }
 
 /// A recording on its way to being written down.
@@ -158,6 +160,7 @@ impl Recognition {
             beam_size: self.options.beam_size,
             threads: self.options.threads,
             more_follows: window.more_follows,
+            fast: self.options.fast,
             ..Default::default()
         }
     }

@@ -85,6 +85,8 @@ pub(crate) struct Hint {
     pub(crate) threads: i32,
     /// More audio follows the window.
     pub(crate) more_follows: bool,
+    /// Look at no more of the window than it holds, where the outcome is sure enough.
+    pub(crate) fast: bool,
 }
 
 /// What a recogniser made of a window.

@@ -3,6 +3,8 @@
 //! Each call has a state of its own: whisper.cpp's samplers keep random numbers in it, and an answer must not depend
 //! on the call before.
 
+mod fast;
+mod ffi;
 mod file;
 
 use crate::{
@@ -11,13 +13,8 @@ use crate::{
     speech::{self, Samples, Segment, Word},
     worker::engine::{Cancel, Decoded, Hint, Recognizer},
 };
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
-};
+use ffi::Gate;
+use std::path::Path;
 use whisper_rs::{
     FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperSegment, WhisperState,
 };
@@ -87,12 +84,7 @@ impl Whisper {
         }
     }
 
-    fn parameters<'a>(
-        &self,
-        hint: &Hint,
-        language: &'a str,
-        cancel: &Cancel,
-    ) -> Result<(FullParams<'a, 'static>, Arc<AtomicBool>)> {
+    fn parameters<'a>(&self, hint: &Hint, language: &'a str) -> Result<FullParams<'a, 'static>> {
         let strategy = match if hint.beam_size == 0 { DEFAULT_BEAM } else { hint.beam_size } {
             1 => SamplingStrategy::Greedy { best_of: 5 },
             beam_size => SamplingStrategy::BeamSearch { beam_size, patience: -1.0 },
@@ -119,34 +111,8 @@ impl Whisper {
         parameters.set_print_realtime(false);
         parameters.set_print_timestamps(false);
         parameters.set_print_special(false);
-        let enough = stop_when(&mut parameters, cancel.clone(), hint.more_follows);
-        Ok((parameters, enough))
+        Ok(parameters)
     }
-}
-
-/// Ends the work when it is cancelled, and after the first pass over the window where more audio follows: whatever it
-/// would make of the rest is made better with that audio.
-///
-/// Returns what tells that the first pass was enough.
-fn stop_when(parameters: &mut FullParams<'_, '_>, cancel: Cancel, first_pass_only: bool) -> Arc<AtomicBool> {
-    let passes = Arc::new(AtomicU32::new(0));
-    let enough = Arc::new(AtomicBool::new(false));
-    if first_pass_only {
-        // Called before each pass; the second call says that the first is over.
-        let enough = Arc::clone(&enough);
-        parameters.set_progress_callback_safe(move |_percent| {
-            if passes.fetch_add(1, Ordering::Relaxed) > 0 {
-                enough.store(true, Ordering::Relaxed);
-            }
-        });
-    }
-    // whisper-rs 0.16 calls through the type that it was given, but stores a boxed trait object: with a plain closure
-    // it reads the wrong memory. With the boxed type both are the same. It leaks the boxes and the strings of a call, some
-    // 100 bytes and the length of the prompt.
-    let told = Arc::clone(&enough);
-    let stop: Box<dyn FnMut() -> bool> = Box::new(move || cancel.wanted() || told.load(Ordering::Relaxed));
-    parameters.set_abort_callback_safe::<_, Box<dyn FnMut() -> bool>>(stop);
-    enough
 }
 
 /// C libraries print where they like; ours go through `tracing`.
@@ -163,28 +129,51 @@ impl Recognizer for Whisper {
             let language = if language == "auto" { String::new() } else { language };
             return Ok(Decoded { segments: Vec::new(), language, decided: length });
         }
-        let (parameters, enough) = self.parameters(hint, &language, cancel)?;
+        let short = fast::context(window.len()).filter(|_| hint.fast && !hint.more_follows);
+        if let Some(context) = short {
+            let (state, segments) = self.pass(window, hint, &language, cancel, context)?;
+            if fast::is_sure(&state) {
+                return Ok(decoded(&state, segments, hint, length));
+            }
+        }
+        let (state, segments) = self.pass(window, hint, &language, cancel, 0)?;
+        Ok(decoded(&state, segments, hint, length))
+    }
+}
+
+impl Whisper {
+    /// Decodes a window once. `context` is how many of the encoder's positions are looked at; 0 for all.
+    fn pass(
+        &self,
+        window: &[f32],
+        hint: &Hint,
+        language: &str,
+        cancel: &Cancel,
+        context: i32,
+    ) -> Result<(WhisperState, Vec<Segment>)> {
+        let mut parameters = self.parameters(hint, language)?;
+        parameters.set_audio_ctx(context);
         let mut state = self
             .context
             .create_state()
             .map_err(|cause| Error::new(Kind::Internal, "whisper.cpp cannot set up a decode").because(cause))?;
-        let result = state.full(parameters, window);
+        let result = ffi::decode(&mut state, parameters, window, &Gate::new(cancel.clone(), hint.more_follows));
         cancel.check()?;
+        result.map_err(|cause| Error::new(Kind::Internal, "whisper.cpp cannot decode this").because(cause))?;
         let segments = segments(&state, hint.words)?;
-        match result {
-            Ok(()) => {}
-            // The first pass is over, and the second was stopped by us.
-            Err(_) if enough.load(Ordering::Relaxed) => {}
-            Err(cause) => return Err(Error::new(Kind::Internal, "whisper.cpp cannot decode this").because(cause)),
-        }
-        let decided = match segments.last() {
-            Some(last) if hint.more_follows => last.end.min(length),
-            _ => length,
-        };
-        let language = whisper_rs::get_lang_str(state.full_lang_id_from_state()).unwrap_or("en").to_owned();
-        let segments = segments.into_iter().filter(|segment| !is_silence(&segment.text)).collect();
-        Ok(Decoded { segments, language, decided })
+        Ok((state, segments))
     }
+}
+
+/// What is told of a window of `length`.
+fn decoded(state: &WhisperState, segments: Vec<Segment>, hint: &Hint, length: Samples) -> Decoded {
+    let decided = match segments.last() {
+        Some(last) if hint.more_follows => last.end.min(length),
+        _ => length,
+    };
+    let language = whisper_rs::get_lang_str(state.full_lang_id_from_state()).unwrap_or("en").to_owned();
+    let segments = segments.into_iter().filter(|segment| !is_silence(&segment.text)).collect();
+    Decoded { segments, language, decided }
 }
 
 fn is_silence(text: &str) -> bool {

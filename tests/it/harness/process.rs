@@ -164,7 +164,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().expect("it starts");
+        Self::reading(command.spawn().expect("it starts"))
+    }
+
+    /// The same for a process that runs already.
+    pub(crate) fn reading(mut child: Child) -> Self {
         let stdout = child.stdout.take().map(drain);
         let stderr = child.stderr.take().map(drain);
         Self { child, feeder: None, stdout, stderr }

@@ -31,9 +31,8 @@ fn write(wish: Wish, channels: bool) -> String {
     let heading = Heading { file: "talk.wav".into(), model: "base".into(), offset: 60.0 };
     let ending = Ending { language: "en".into(), duration: 7.25, warnings: vec!["it ends early".into()] };
     let mut text = shape.begin(&heading).expect("begin");
-    for (number, (start, said)) in [(60.2, "turn on the <kitchen> light & the fan"), (3_663.5, "call my mother")]
-        .into_iter()
-        .enumerate()
+    for (number, (start, said)) in
+        [(60.2, "turn on the <kitchen> light & the fan"), (3_663.5, "call my mother")].into_iter().enumerate()
     {
         let mut segment = segment(start, said);
         if !wish.needs_words() {
@@ -103,7 +102,8 @@ fn engines_without_times_of_words_are_captioned_too() {
 
 #[test]
 fn scripts_without_spaces_get_none() {
-    let word = |start: f64, text: &str| Word { start: at(start), end: at(start + 0.1), text: text.into(), probability: 1.0 };
+    let word =
+        |start: f64, text: &str| Word { start: at(start), end: at(start + 0.1), text: text.into(), probability: 1.0 };
     let said = Segment {
         end: at(1.0),
         text: "今日は天気".into(),

@@ -1,0 +1,162 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[speechctl] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'speechctl'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'speechctl'= {
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand tts 'Speak a text into an audio file'
+            cand stt 'Write down what is said in an audio file'
+            cand voices 'List the voices'
+            cand serve 'Run the gRPC service'
+            cand completions 'Print what makes a shell complete speechctl''s flags'
+            cand man 'Write the manual''s pages into a folder'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'speechctl;tts'= {
+            cand --file 'Read the text from a file'
+            cand -o 'Where the audio goes; `-` is stdout'
+            cand --output 'Where the audio goes; `-` is stdout'
+            cand --voice 'Voice, with a variant if wanted: en-gb, en-us+f3; `speechctl voices` lists them [env: SPEECHCTL_VOICE]'
+            cand --region 'Voice by region: a locale (en-GB), a language (pt) or a country (mx)'
+            cand --speed 'Times the normal speed, 0.25 to 4'
+            cand --pitch 'Times the normal pitch, 0.5 to 2'
+            cand --volume 'Times the normal loudness, 0 to 2'
+            cand --sample-rate 'Rate of the audio, 8000 to 192000 [default: the voice''s own]'
+            cand --format 'Shape of the audio [default: by the name of the file, else wav]'
+            cand --server 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]'
+            cand --timeout 'Give up after this time'
+            cand --ssml 'The text is SSML'
+            cand --no-spawn 'Do not start a private server where none is running'
+            cand --json 'Print one JSON document'
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'speechctl;stt'= {
+            cand --model 'Model: a ggml Whisper model file, or `selftest` [default: the server''s]'
+            cand --language 'Language that is spoken: a code such as `de`, or `auto`'
+            cand --prompt 'Text that the recording goes on from: names, spelling, style'
+            cand --temperature 'Randomness, 0 to 1'
+            cand --beam 'Candidates of the search, 1 (fastest) to 8 [default: 5]'
+            cand --threads 'Threads of the engine [default: the cores, at most 4]'
+            cand --raw 'Bare samples without a header: RATE[,FORMAT][,CHANNELS], such as 16000 or 8000,mulaw or 44100,s16le,2'
+            cand --offset 'Begin here: seconds, or [HOURS:]MINUTES:SECONDS'
+            cand --duration 'Transcribe so much: seconds, or [HOURS:]MINUTES:SECONDS'
+            cand --channel 'One channel, counted from 1, or `all`: each by itself [default: their mix]'
+            cand --format 'Shape of the transcript [default: by the name of the file, else text]'
+            cand -o 'Write into this file; `-` is stdout'
+            cand --output 'Write into this file; `-` is stdout'
+            cand --output-dir 'Write a file for each recording into this folder, named like it'
+            cand --max-line-length 'Characters of a caption, in srt, vtt and lrc; a longer word stands alone'
+            cand --max-words 'Words of a caption, in srt, vtt and lrc'
+            cand --server 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]'
+            cand --timeout 'Give up after this time'
+            cand --translate 'Write it down in English'
+            cand --fast 'Short recordings in about half the time; may change words of which the model is unsure'
+            cand --keep-going 'Go on to the next recording when one is wrong; the exit code is that of the first failure'
+            cand --words 'Times of single words: in json, jsonl and tsv; as karaoke in vtt and lrc'
+            cand --no-spawn 'Do not start a private server where none is running'
+            cand --json 'Print one JSON document'
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'speechctl;voices'= {
+            cand --language 'Only those of a language: `en` also finds en-GB'
+            cand --server 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]'
+            cand --timeout 'Give up after this time'
+            cand --no-spawn 'Do not start a private server where none is running'
+            cand --json 'Print one JSON document'
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'speechctl;serve'= {
+            cand --listen 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once'
+            cand --model 'Recogniser of requests that name none: a ggml model file, or `selftest`'
+            cand --voice 'Voice of requests that name none'
+            cand --threads 'Threads of an engine [default: the cores, at most 4]'
+            cand --drain-timeout 'How long open calls may take to end after SIGTERM'
+            cand --load-timeout 'How long a model may take to load'
+            cand --hang-timeout 'How long an engine may work without a sign of life before it is replaced'
+            cand --insecure 'Let others than this machine connect, unencrypted and unasked'
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'speechctl;completions'= {
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'speechctl;man'= {
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'speechctl;help'= {
+            cand tts 'Speak a text into an audio file'
+            cand stt 'Write down what is said in an audio file'
+            cand voices 'List the voices'
+            cand serve 'Run the gRPC service'
+            cand completions 'Print what makes a shell complete speechctl''s flags'
+            cand man 'Write the manual''s pages into a folder'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'speechctl;help;tts'= {
+        }
+        &'speechctl;help;stt'= {
+        }
+        &'speechctl;help;voices'= {
+        }
+        &'speechctl;help;serve'= {
+        }
+        &'speechctl;help;completions'= {
+        }
+        &'speechctl;help;man'= {
+        }
+        &'speechctl;help;help'= {
+        }
+    ]
+    $completions[$command]
+}

@@ -1,0 +1,121 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_speechctl_global_optspecs
+    string join \n q/quiet v/verbose h/help V/version
+end
+
+function __fish_speechctl_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_speechctl_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_speechctl_using_subcommand
+    set -l cmd (__fish_speechctl_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c speechctl -n "__fish_speechctl_needs_command" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_needs_command" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_needs_command" -s h -l help -d 'Print help'
+complete -c speechctl -n "__fish_speechctl_needs_command" -s V -l version -d 'Print version'
+complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "tts" -d 'Speak a text into an audio file'
+complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "stt" -d 'Write down what is said in an audio file'
+complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "voices" -d 'List the voices'
+complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "serve" -d 'Run the gRPC service'
+complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "completions" -d 'Print what makes a shell complete speechctl\'s flags'
+complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "man" -d 'Write the manual\'s pages into a folder'
+complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l file -d 'Read the text from a file' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -s o -l output -d 'Where the audio goes; `-` is stdout' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l voice -d 'Voice, with a variant if wanted: en-gb, en-us+f3; `speechctl voices` lists them [env: SPEECHCTL_VOICE]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l region -d 'Voice by region: a locale (en-GB), a language (pt) or a country (mx)' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l speed -d 'Times the normal speed, 0.25 to 4' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l pitch -d 'Times the normal pitch, 0.5 to 2' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l volume -d 'Times the normal loudness, 0 to 2' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l sample-rate -d 'Rate of the audio, 8000 to 192000 [default: the voice\'s own]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l format -d 'Shape of the audio [default: by the name of the file, else wav]' -r -f -a "wav\t'WAV, 16 bits'
+pcm\t'Bare samples: signed 16 bits little-endian'
+flac\t'FLAC, without loss'
+ogg-opus\t'Opus in Ogg, for speech'"
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l server -d 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l timeout -d 'Give up after this time' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l ssml -d 'The text is SSML'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l no-spawn -d 'Do not start a private server where none is running'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l json -d 'Print one JSON document'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l model -d 'Model: a ggml Whisper model file, or `selftest` [default: the server\'s]' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l language -d 'Language that is spoken: a code such as `de`, or `auto`' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l prompt -d 'Text that the recording goes on from: names, spelling, style' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l temperature -d 'Randomness, 0 to 1' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l beam -d 'Candidates of the search, 1 (fastest) to 8 [default: 5]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l threads -d 'Threads of the engine [default: the cores, at most 4]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l raw -d 'Bare samples without a header: RATE[,FORMAT][,CHANNELS], such as 16000 or 8000,mulaw or 44100,s16le,2' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l offset -d 'Begin here: seconds, or [HOURS:]MINUTES:SECONDS' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l duration -d 'Transcribe so much: seconds, or [HOURS:]MINUTES:SECONDS' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l channel -d 'One channel, counted from 1, or `all`: each by itself [default: their mix]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l format -d 'Shape of the transcript [default: by the name of the file, else text]' -r -f -a "text\t'One line for each segment, as soon as it is known'
+json\t'One document'
+jsonl\t'One JSON document a line: a start, each segment as soon as it is known, an end'
+srt\t'SubRip captions'
+vtt\t'WebVTT captions'
+tsv\t'A table: start and end in milliseconds, text'
+lrc\t'Lyrics'"
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -s o -l output -d 'Write into this file; `-` is stdout' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l output-dir -d 'Write a file for each recording into this folder, named like it' -r -f -a "(__fish_complete_directories)"
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l max-line-length -d 'Characters of a caption, in srt, vtt and lrc; a longer word stands alone' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l max-words -d 'Words of a caption, in srt, vtt and lrc' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l server -d 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l timeout -d 'Give up after this time' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l translate -d 'Write it down in English'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l fast -d 'Short recordings in about half the time; may change words of which the model is unsure'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l keep-going -d 'Go on to the next recording when one is wrong; the exit code is that of the first failure'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l words -d 'Times of single words: in json, jsonl and tsv; as karaoke in vtt and lrc'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l no-spawn -d 'Do not start a private server where none is running'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l json -d 'Print one JSON document'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speechctl -n "__fish_speechctl_using_subcommand voices" -l language -d 'Only those of a language: `en` also finds en-GB' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand voices" -l server -d 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand voices" -l timeout -d 'Give up after this time' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand voices" -l no-spawn -d 'Do not start a private server where none is running'
+complete -c speechctl -n "__fish_speechctl_using_subcommand voices" -l json -d 'Print one JSON document'
+complete -c speechctl -n "__fish_speechctl_using_subcommand voices" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_using_subcommand voices" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_using_subcommand voices" -s h -l help -d 'Print help'
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l listen -d 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l model -d 'Recogniser of requests that name none: a ggml model file, or `selftest`' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l voice -d 'Voice of requests that name none' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l threads -d 'Threads of an engine [default: the cores, at most 4]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l drain-timeout -d 'How long open calls may take to end after SIGTERM' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l load-timeout -d 'How long a model may take to load' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l hang-timeout -d 'How long an engine may work without a sign of life before it is replaced' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l insecure -d 'Let others than this machine connect, unencrypted and unasked'
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c speechctl -n "__fish_speechctl_using_subcommand completions" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_using_subcommand completions" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c speechctl -n "__fish_speechctl_using_subcommand man" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_using_subcommand man" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_using_subcommand man" -s h -l help -d 'Print help'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices serve completions man help" -f -a "tts" -d 'Speak a text into an audio file'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices serve completions man help" -f -a "stt" -d 'Write down what is said in an audio file'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices serve completions man help" -f -a "voices" -d 'List the voices'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices serve completions man help" -f -a "serve" -d 'Run the gRPC service'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices serve completions man help" -f -a "completions" -d 'Print what makes a shell complete speechctl\'s flags'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices serve completions man help" -f -a "man" -d 'Write the manual\'s pages into a folder'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices serve completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
