@@ -19,9 +19,59 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=proto");
     let out = PathBuf::from(env::var("OUT_DIR")?);
+    tell_processor_features();
     compile_protos(&out)?;
     link_cpp_statically(&out)?;
     pack_espeak_data(&out)
+}
+
+/// Hands over for which processor whisper.cpp is compiled, so that the program can tell when it runs on another.
+///
+/// ggml compiles for the processor of the build, unless `GGML_NATIVE=OFF`; then for AVX2 and what comes with it.
+fn tell_processor_features() {
+    println!("cargo:rerun-if-env-changed=GGML_NATIVE");
+    let is_native = env::var("GGML_NATIVE").map_or(true, |value| !matches!(value.as_str(), "OFF" | "0" | "FALSE"));
+    let is_x86 = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|target| target == "x86_64");
+    let features: &[&str] = match (is_x86, is_native && env::var("HOST") == env::var("TARGET")) {
+        (true, true) => &native_features(),
+        (true, false) => &["sse4.2", "avx", "avx2", "fma", "f16c", "bmi2"],
+        (false, _) => &[],
+    };
+    println!("cargo:rustc-env=SPEECHCTL_PROCESSOR_FEATURES={}", features.join(","));
+}
+
+/// What the processor of this build has, of what compilers and ggml make use of.
+#[cfg(target_arch = "x86_64")]
+fn native_features() -> Vec<&'static str> {
+    macro_rules! detected {
+        ($($name:tt),*) => { [$(($name, is_x86_feature_detected!($name))),*] };
+    }
+    let features = detected!(
+        "sse4.2",
+        "popcnt",
+        "avx",
+        "avx2",
+        "fma",
+        "f16c",
+        "bmi1",
+        "bmi2",
+        "lzcnt",
+        "movbe",
+        "avx512f",
+        "avx512bw",
+        "avx512cd",
+        "avx512dq",
+        "avx512vl",
+        "avx512vnni",
+        "avx512vbmi",
+        "avx512bf16"
+    );
+    features.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn native_features() -> Vec<&'static str> {
+    Vec::new()
 }
 
 /// Compiles the contracts with protox, so that no `protoc` is needed, and keeps their descriptors for reflection.

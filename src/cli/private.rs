@@ -25,6 +25,8 @@ pub(super) fn spawner() -> (Spawner, Folder) {
 }
 
 async fn start(place: Folder) -> Result<PrivateServer> {
+    // A bare system may have no folder for temporary files yet. Where it cannot be made, the next line says so.
+    std::fs::create_dir_all(std::env::temp_dir()).unwrap_or_default();
     // 0700, as tempfile makes them.
     let folder = tempfile::Builder::new().prefix("speechctl-").tempdir().map_err(|cause| {
         let folder = std::env::temp_dir();

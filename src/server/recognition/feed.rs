@@ -115,7 +115,7 @@ impl Feed {
         Ok(Self { from: From::File { pieces, _pump: Pump(Some(pump)) }, warnings: Vec::new() })
     }
 
-    /// The next samples; `None` at the end of the recording.
+    /// The next samples; `None` at the end of the recording. To give up waiting loses nothing.
     ///
     /// # Errors
     /// What is wrong with the file, or with whoever sends it.
@@ -144,8 +144,13 @@ impl Feed {
 
 impl Pcm {
     async fn next(&mut self) -> Result<Option<Vec<i16>>> {
+        if self.resampler.is_none() {
+            return Ok(None);
+        }
+        let bytes = self.bytes.next().await;
+        // Not before: whoever waits for this may give up waiting, and come back.
         let Some(mut resampler) = self.resampler.take() else { return Ok(None) };
-        let samples = match self.bytes.next().await {
+        let samples = match bytes {
             Some(bytes) => {
                 let samples = self.whole_samples(&bytes?);
                 // At the clock's own rate there is nothing to do.

@@ -46,6 +46,8 @@ pub(crate) struct Recognition {
     options: Options,
     deadline: Option<Instant>,
     feed: Feed,
+    /// What went wrong with the feed while a window was decoded.
+    failed: Option<Error>,
     windows: Windows,
     language: String,
     context: String,
@@ -72,7 +74,8 @@ impl Recognition {
         feed: Feed,
     ) -> Self {
         let (language, context) = (options.language.clone(), options.prompt.clone());
-        Self { supervisor, model, options, deadline, feed, windows: Windows::default(), language, context }
+        let (failed, windows) = (None, Windows::default());
+        Self { supervisor, model, options, deadline, feed, failed, windows, language, context }
     }
 
     /// Decodes the next window; `None` once the whole recording is decided.
@@ -86,6 +89,9 @@ impl Recognition {
             }
             if let Some(window) = self.windows.next() {
                 return self.decode(window).await.map(Some);
+            }
+            if let Some(error) = self.failed.take() {
+                return Err(error);
             }
             match self.feed.next().await? {
                 Some(samples) => self.windows.push(&samples),
@@ -110,26 +116,10 @@ impl Recognition {
     }
 
     async fn decode(&mut self, window: Window) -> Result<Decided> {
-        let mut call = self.supervisor.call(self.model.clone(), self.deadline);
         let request = self.request(&window);
-        let transcript = loop {
-            let result = match call.lease().await {
-                Ok(lease) => {
-                    let result = lease.worker.transcribe(request.clone()).await;
-                    lease.end();
-                    result
-                }
-                Err(failure) => Err(failure),
-            };
-            let length = Samples(window.samples.len() as i64);
-            let checked = match result {
-                Ok(reply) => convert::transcript(reply, &request.request_id, length).map_err(Failure::Refused),
-                Err(failure) => Err(failure),
-            };
-            if let Some(transcript) = call.settle(checked).await? {
-                break transcript;
-            }
-        };
+        let length = Samples(window.samples.len() as i64);
+        let call = transcribe(&self.supervisor, &self.model, self.deadline, request, length);
+        let transcript = read_ahead(&mut self.feed, &mut self.windows, &mut self.failed, call).await?;
         // An engine that hears words in digital silence makes them up.
         let is_silent = window.samples.iter().all(|sample| *sample == 0);
         let segments: Vec<Segment> = match is_silent {
@@ -162,6 +152,56 @@ impl Recognition {
             more_follows: window.more_follows,
             fast: self.options.fast,
             ..Default::default()
+        }
+    }
+}
+
+/// Has a window written down by whatever worker lives.
+async fn transcribe(
+    supervisor: &Supervisor,
+    model: &ModelId,
+    deadline: Option<Instant>,
+    request: stt::TranscribeFileRequest,
+    length: Samples,
+) -> Result<convert::Transcript> {
+    let mut call = supervisor.call(model.clone(), deadline);
+    loop {
+        let result = match call.lease().await {
+            Ok(lease) => {
+                let result = lease.worker.transcribe(request.clone()).await;
+                lease.end();
+                result
+            }
+            Err(failure) => Err(failure),
+        };
+        let checked = match result {
+            Ok(reply) => convert::transcript(reply, &request.request_id, length).map_err(Failure::Refused),
+            Err(failure) => Err(failure),
+        };
+        if let Some(transcript) = call.settle(checked).await? {
+            return Ok(transcript);
+        }
+    }
+}
+
+/// Waits for work on a window, and meanwhile takes the audio of the next one. What is wrong with that audio is told in
+/// its turn, after what was said before it.
+async fn read_ahead<T>(
+    feed: &mut Feed,
+    windows: &mut Windows,
+    failed: &mut Option<Error>,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        let has_room = windows.has_room() && failed.is_none();
+        tokio::select! {
+            done = &mut work => return done,
+            read = feed.next(), if has_room => match read {
+                Ok(Some(samples)) => windows.push(&samples),
+                Ok(None) => windows.finish(),
+                Err(error) => *failed = Some(error),
+            },
         }
     }
 }

@@ -37,6 +37,11 @@ impl Windows {
         self.undecided.extend_from_slice(samples);
     }
 
+    /// Whether there is room for what may be read ahead, while a window is decoded.
+    pub(super) fn has_room(&self) -> bool {
+        !self.is_whole && self.undecided.len() < 2 * WINDOW
+    }
+
     /// Takes note that no more comes.
     pub(super) fn finish(&mut self) {
         self.is_whole = true;

@@ -6,6 +6,7 @@
 mod fast;
 mod ffi;
 mod file;
+mod processor;
 
 use crate::{
     error::{Error, Kind, Result},
@@ -44,6 +45,7 @@ impl Whisper {
     pub(super) fn from_file(path: &Path, threads: i32) -> Result<Self> {
         let name = path.display().to_string();
         file::check(path)?;
+        processor::check()?;
         install_hooks();
         let context = WhisperContext::new_with_params(path, WhisperContextParameters::default())
             .map_err(|_| Error::invalid(format!("model `{name}` is damaged or cut short; get it again")))?;
@@ -55,6 +57,7 @@ impl Whisper {
     /// # Errors
     /// `Internal` if it is damaged.
     pub(super) fn selftest(threads: i32) -> Result<Self> {
+        processor::check()?;
         install_hooks();
         let model = selftest::unpack()?;
         let context = WhisperContext::new_from_buffer_with_params(&model, WhisperContextParameters::default())

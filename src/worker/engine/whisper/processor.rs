@@ -1,0 +1,86 @@
+//! Whether this processor knows the instructions for which whisper.cpp was compiled. One that does not would kill the
+//! worker by SIGILL, in the middle of a decode, without a word.
+
+use crate::error::{Error, Kind, Result};
+
+/// The features that the build asked for, by Rust's names of them, joined by commas. See build.rs.
+const NEEDED: &str = env!("SPEECHCTL_PROCESSOR_FEATURES");
+
+/// A feature's name, and what tells whether this processor has it.
+type Feature = (&'static str, fn() -> bool);
+
+/// The features that a build may ask for.
+#[cfg(target_arch = "x86_64")]
+const KNOWN: &[Feature] = {
+    macro_rules! features {
+        ($($name:tt),*) => { &[$(($name, || std::arch::is_x86_feature_detected!($name))),*] };
+    }
+    features!(
+        "sse4.2",
+        "popcnt",
+        "avx",
+        "avx2",
+        "fma",
+        "f16c",
+        "bmi1",
+        "bmi2",
+        "lzcnt",
+        "movbe",
+        "avx512f",
+        "avx512bw",
+        "avx512cd",
+        "avx512dq",
+        "avx512vl",
+        "avx512vnni",
+        "avx512vbmi",
+        "avx512bf16"
+    )
+};
+
+/// Elsewhere builds keep to what every processor of the architecture has.
+#[cfg(not(target_arch = "x86_64"))]
+const KNOWN: &[Feature] = &[];
+
+/// Says what is missing.
+///
+/// # Errors
+/// `Unsupported`.
+pub(super) fn check() -> Result<()> {
+    let missing = missing(NEEDED, KNOWN);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(", ").to_uppercase();
+    let message = format!(
+        "this processor lacks {missing}, for which this speechctl was built; build it on this machine with `cargo install`"
+    );
+    Err(Error::new(Kind::Unsupported, message))
+}
+
+fn missing<'a>(needed: &'a str, known: &[Feature]) -> Vec<&'a str> {
+    let is_there = |name: &str| known.iter().find(|(known, _)| *known == name).is_none_or(|(_, has)| has());
+    needed.split(',').filter(|name| !name.is_empty() && !is_there(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let known: &[Feature] = &[("avx", || true), ("avx2", || false), ("fma", || false)];
+        assert_eq!(missing("avx,avx2,fma", known), ["avx2", "fma"]);
+        assert_eq!(missing("avx", known), [""; 0]);
+        assert_eq!(missing("", known), [""; 0]);
+    }
+
+    #[test]
+    fn the_machine_that_built_it_can_run_it() {
+        assert!(check().is_ok());
+    }
+
+    #[test]
+    fn everything_needed_is_known() {
+        assert!(NEEDED.split(',').all(|name| name.is_empty() || KNOWN.iter().any(|(known, _)| *known == name)));
+    }
+}
