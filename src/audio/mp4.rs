@@ -37,7 +37,12 @@ pub(super) fn look(stream: &mut MediaSourceStream<'static>) -> io::Result<Index>
     for atom in atoms(stream, start, end)? {
         match &atom.kind {
             b"moov" if atom.end <= end => {
-                index = Index { is_there: true, is_in_front: !has_audio, lead: lead(stream, &atom)?.unwrap_or(0.0) };
+                let lead = match lead(stream, &atom) {
+                    // A box that claims more than there is; who reads the file will say what is wrong with it.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+                    lead => lead?,
+                };
+                index = Index { is_there: true, is_in_front: !has_audio, lead: lead.unwrap_or(0.0) };
                 break;
             }
             b"mdat" => has_audio = true,
