@@ -39,6 +39,6 @@ dist:
 	target/dist/release/speechctl --version
 	@ls -l target/dist/speechctl
 
-# A table of speed and size beside others; see benches/README.md for what it needs.
+# A table of speed and size beside other programs; benches/README.md says what it needs.
 bench:
 	cargo bench --bench speed
