@@ -134,13 +134,12 @@ impl Recognizer for Whisper {
         }
         let short = fast::context(window.len()).filter(|_| hint.fast && !hint.more_follows);
         if let Some(context) = short {
-            let (state, segments) = self.pass(window, hint, &language, cancel, context)?;
+            let (state, decoded) = self.pass(window, hint, &language, cancel, context)?;
             if fast::is_sure(&state) {
-                return Ok(decoded(&state, segments, hint, length));
+                return Ok(decoded);
             }
         }
-        let (state, segments) = self.pass(window, hint, &language, cancel, 0)?;
-        Ok(decoded(&state, segments, hint, length))
+        self.pass(window, hint, &language, cancel, 0).map(|(_, decoded)| decoded)
     }
 }
 
@@ -153,30 +152,30 @@ impl Whisper {
         language: &str,
         cancel: &Cancel,
         context: i32,
-    ) -> Result<(WhisperState, Vec<Segment>)> {
+    ) -> Result<(WhisperState, Decoded)> {
         let mut parameters = self.parameters(hint, language)?;
         parameters.set_audio_ctx(context);
         let mut state = self
             .context
             .create_state()
             .map_err(|cause| Error::new(Kind::Internal, "whisper.cpp cannot set up a decode").because(cause))?;
-        let result = ffi::decode(&mut state, parameters, window, &Gate::new(cancel.clone(), hint.more_follows));
+        let gate = Gate::new(cancel.clone(), hint.more_follows);
+        let result = ffi::decode(&mut state, parameters, window, &gate);
         cancel.check()?;
         result.map_err(|cause| Error::new(Kind::Internal, "whisper.cpp cannot decode this").because(cause))?;
         let segments = segments(&state, hint.words)?;
-        Ok((state, segments))
+        let length = Samples(i64::try_from(window.len()).unwrap_or(i64::MAX));
+        let decided = match segments.last() {
+            // Where whisper.cpp would leave out the rest of the window, because the model ended with a single time, we look
+            // at it again: nothing costs as much as words that are lost.
+            Some(last) if hint.more_follows && gate.reached(length) >= length => last.end.min(length),
+            Some(last) if hint.more_follows => last.end.max(gate.reached(length)),
+            _ => length,
+        };
+        let language = whisper_rs::get_lang_str(state.full_lang_id_from_state()).unwrap_or("en").to_owned();
+        let segments = segments.into_iter().filter(|segment| !is_silence(&segment.text)).collect();
+        Ok((state, Decoded { segments, language, decided }))
     }
-}
-
-/// What is told of a window of `length`.
-fn decoded(state: &WhisperState, segments: Vec<Segment>, hint: &Hint, length: Samples) -> Decoded {
-    let decided = match segments.last() {
-        Some(last) if hint.more_follows => last.end.min(length),
-        _ => length,
-    };
-    let language = whisper_rs::get_lang_str(state.full_lang_id_from_state()).unwrap_or("en").to_owned();
-    let segments = segments.into_iter().filter(|segment| !is_silence(&segment.text)).collect();
-    Decoded { segments, language, decided }
 }
 
 fn is_silence(text: &str) -> bool {

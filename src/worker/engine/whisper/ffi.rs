@@ -3,10 +3,10 @@
 
 #![expect(unsafe_code, reason = "callbacks of a C library; every block says why it holds")]
 
-use crate::worker::engine::Cancel;
+use crate::{speech::Samples, worker::engine::Cancel};
 use std::{
-    ffi::c_void,
-    sync::atomic::{AtomicU32, Ordering},
+    ffi::{c_int, c_void},
+    sync::atomic::{AtomicI32, AtomicU32, Ordering},
 };
 use whisper_rs::{FullParams, WhisperError, WhisperState};
 
@@ -17,12 +17,21 @@ pub(super) struct Gate {
     /// Whatever the first pass leaves of the window is made better with the audio that follows.
     first_pass_only: bool,
     passes: AtomicU32,
+    /// How far whisper.cpp has come, in whole hundredths of the window.
+    percent: AtomicI32,
 }
 
 impl Gate {
     /// Open until `cancel` is wanted.
     pub(super) fn new(cancel: Cancel, first_pass_only: bool) -> Self {
-        Self { cancel, first_pass_only, passes: AtomicU32::new(0) }
+        Self { cancel, first_pass_only, passes: AtomicU32::new(0), percent: AtomicI32::new(0) }
+    }
+
+    /// Where in a window of `length` the next pass would begin, or a little before: after a pause it is where the next
+    /// sentence starts, which no segment tells.
+    pub(super) fn reached(&self, length: Samples) -> Samples {
+        let percent = i64::from(self.percent.load(Ordering::Relaxed)).clamp(0, 100);
+        Samples(length.0 * percent / 100)
     }
 
     /// Asked before each pass over the window. To stop here saves the work of the encoder, which is most of a pass;
@@ -46,6 +55,8 @@ pub(super) fn decode(
     unsafe {
         parameters.set_start_encoder_callback(Some(begins_pass));
         parameters.set_start_encoder_callback_user_data(gate);
+        parameters.set_progress_callback(Some(comes_to));
+        parameters.set_progress_callback_user_data(gate);
         parameters.set_abort_callback(Some(is_cancelled));
         parameters.set_abort_callback_user_data(gate);
     }
@@ -57,6 +68,13 @@ extern "C" fn begins_pass<C, S>(_context: *mut C, _state: *mut S, gate: *mut c_v
     // SAFETY: see `decode`.
     let gate = unsafe { &*gate.cast::<Gate>().cast_const() };
     gate.begins_pass()
+}
+
+/// whisper.cpp's `progress_callback`: told before each pass how far it is, and once more when no other follows.
+extern "C" fn comes_to<C, S>(_context: *mut C, _state: *mut S, percent: c_int, gate: *mut c_void) {
+    // SAFETY: see `decode`.
+    let gate = unsafe { &*gate.cast::<Gate>().cast_const() };
+    gate.percent.store(percent, Ordering::Relaxed);
 }
 
 /// ggml's `abort_callback`: true ends the decode, as failed.
@@ -76,6 +94,8 @@ mod tests {
         assert!((0..5).all(|_| all.begins_pass()));
         let first = Gate::new(Cancel::default(), true);
         assert_eq!([first.begins_pass(), first.begins_pass()], [true, false]);
+        first.percent.store(33, Ordering::Relaxed);
+        assert_eq!(first.reached(Samples(480_000)), Samples(158_400));
     }
 
     #[test]
