@@ -85,6 +85,10 @@ impl Container {
                 stream = MediaSourceStream::new(Box::new(ReadOnlySource::new(stream)), Default::default());
             }
         }
+        // A reader that could seek would look for the end of these, and give up a whole file for the end that it lacks.
+        if [b"\x1a\x45\xdf\xa3", b"FORM"].iter().any(|name| head.starts_with(*name)) {
+            stream = MediaSourceStream::new(Box::new(ReadOnlySource::new(stream)), Default::default());
+        }
         let reader = guarded(|| probe(stream, is_named)).map_err(|fault| match (failure.take(), &fault) {
             (Some(error), _) => unreadable(name, error),
             (None, _) if is_piped_mp4 => {
@@ -177,7 +181,8 @@ pub(super) fn open_codec(params: &AudioCodecParameters, name: &str) -> Result<Bo
     let codec = guarded(|| CODECS.make_audio_decoder(params, &AudioDecoderOptions::default()));
     codec.map_err(|fault| {
         let message = format!("{name} is encoded in a way that is not understood; convert it to WAV first");
-        Error::new(Kind::InvalidInput, message).because(fault)
+        tracing::debug!(%fault, "No decoder.");
+        Error::new(Kind::InvalidInput, message)
     })
 }
 

@@ -262,7 +262,8 @@ fn data_length(
 ) -> io::Result<Option<u64>> {
     let is_unknown = match dress {
         Dress::Riff => UNKNOWN_LENGTHS.contains(&length) || length >= NEARLY_ALL_ONES,
-        Dress::Rf64 | Dress::Wave64 => length == u64::from(u32::MAX) || length > u64::MAX >> 1,
+        // Wave64 knows no "unknown"; programs write something near the largest number, with or without its sign.
+        Dress::Rf64 | Dress::Wave64 => length == u64::from(u32::MAX) || length > 1 << 60,
     };
     if is_unknown {
         return Ok(None);

@@ -277,7 +277,7 @@ fn one_line(message: &str) -> String {
 
 /// Says something on stderr. Where that is closed nobody can be told.
 fn say(line: &str) {
-    writeln!(io::stderr().lock(), "{line}").unwrap_or_default();
+    writeln!(io::stderr().lock(), "{}", output::printable(line)).unwrap_or_default();
 }
 
 /// The name of the threads that decode audio.

@@ -65,7 +65,7 @@ impl Output {
     /// Tells something that is no result, to people who look: only on a terminal, unless more was asked for.
     pub(crate) fn note(&self, note: &str) {
         if !self.quiet && (self.verbose > 0 || io::stderr().is_terminal()) {
-            writeln!(io::stderr(), "{note}").unwrap_or_default();
+            writeln!(io::stderr(), "{}", printable(note)).unwrap_or_default();
         }
     }
 
@@ -85,9 +85,18 @@ impl Output {
     /// Warns of something that a script's owner wants to find in the log.
     pub(crate) fn warn(&self, warning: &str) {
         if !self.quiet {
-            writeln!(io::stderr(), "speechctl: warning: {warning}").unwrap_or_default();
+            writeln!(io::stderr(), "speechctl: warning: {}", printable(warning)).unwrap_or_default();
         }
     }
+}
+
+/// A text as one line that does nothing to a terminal: names of files may hold anything.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// Reads a flag's seconds: "10", "0.5", with or without "s".
@@ -152,6 +161,11 @@ pub(crate) fn threads(text: &str) -> Result<i32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_do_nothing_to_a_terminal() {
+        assert_eq!(printable("a\nb \u{1b}[31m ü"), "a\\nb \\u{1b}[31m ü");
+    }
 
     #[test]
     fn times_are_read() {

@@ -10,7 +10,11 @@ mod source;
 
 use crate::{
     audio::decode::{Channels, Part},
-    client::{Connection, Context, absolute_path, output::Output},
+    client::{
+        Connection, Context, absolute_path,
+        output::{Output, printable},
+        target::check_apart,
+    },
     error::{Error, Kind, Result},
     proto::v1::{self, RecognitionConfig},
     speech::Samples,
@@ -109,7 +113,8 @@ struct Failures {
 impl Failures {
     /// Tells of a recording that is passed over.
     fn note(&mut self, error: Error) {
-        writeln!(io::stderr(), "speechctl: cannot transcribe: {error}").unwrap_or_default();
+        let line = printable(&format!("speechctl: cannot transcribe: {error}"));
+        writeln!(io::stderr(), "{line}").unwrap_or_default();
         self.first.get_or_insert(error.kind());
         self.count += 1;
     }
@@ -159,7 +164,7 @@ impl Plan {
         let place = Place::open(&self.places[number], self.output)?;
         let title = if is_one_of_many && place.is_stdout() && self.wish.format == Format::Text {
             let gap = if self.has_title.swap(true, Ordering::Relaxed) { "\n" } else { "" };
-            format!("{gap}==> {} <==\n", file.display())
+            format!("{gap}==> {} <==\n", printable(&file.to_string_lossy()))
         } else {
             String::new()
         };
@@ -205,12 +210,15 @@ fn places(args: &Args, format: Format) -> Result<Vec<PathBuf>> {
             refuse(format!("several recordings do not fit into one {name}; give `--output-dir`, or `--format jsonl`"))
         }
         Some(path) => {
-            args.files.iter().try_for_each(|file| place::check_apart(path, file))?;
+            args.files.iter().try_for_each(|file| check_apart(path, file, "the transcript"))?;
             Ok(vec![path.clone(); args.files.len()])
         }
         None => Ok(vec!["-".into(); args.files.len()]),
     }
 }
+
+/// What names of recordings end with. A slip on the command line must not put a transcript in the place of one.
+const AUDIO: &[&str] = &["wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "aac", "mp4", "webm", "mkv", "aiff", "caf"];
 
 /// The shape: as asked for, else as the name of the file promises.
 fn format(args: &Args) -> Result<Format> {
@@ -224,8 +232,13 @@ fn format(args: &Args) -> Result<Format> {
         (None, false) => {}
     }
     let extension = args.output.output.as_ref().and_then(|path| path.extension());
-    let promised = extension.and_then(|extension| Format::of_extension(&extension.to_string_lossy().to_lowercase()));
-    Ok(promised.unwrap_or(Format::Text))
+    let extension = extension.map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default();
+    if AUDIO.contains(&extension.as_str()) {
+        let message =
+            format!("`-o`: a name that ends with .{extension} is one of audio; a transcript is .txt, .srt, .json");
+        return Err(Error::new(Kind::Config, message));
+    }
+    Ok(Format::of_extension(&extension).unwrap_or(Format::Text))
 }
 
 fn config(args: &Args, wish: &Wish) -> Result<RecognitionConfig> {

@@ -22,8 +22,15 @@ impl Target {
     /// # Errors
     /// `Io`, or `InvalidInput` for a folder.
     pub(crate) fn of(path: &Path) -> Result<Self> {
-        if path == Path::new("-") {
+        if ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name)) {
             return Ok(Target::Stdout);
+        }
+        // What stands behind a descriptor is somebody's who has it open, and is written on, not replaced.
+        let is_descriptor = path == Path::new("/dev/stderr")
+            || ["/dev/fd/", "/proc/self/fd/"].iter().any(|folder| path.starts_with(folder));
+        if is_descriptor {
+            let file = fs::OpenOptions::new().append(true).open(path).map_err(|cause| cannot_write(path, cause))?;
+            return Ok(Target::Device(file));
         }
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
@@ -46,6 +53,19 @@ impl Target {
             Err(_) => Ok(Target::File(behind_links(path)?, None)),
         }
     }
+}
+
+/// Refuses to write something over the file that it is made of.
+///
+/// # Errors
+/// `Config`.
+pub(crate) fn check_apart(place: &Path, source: &Path, what: &str) -> Result<()> {
+    let is_same = |place: PathBuf| place.is_file() && source.canonicalize().is_ok_and(|file| file == place);
+    if place.canonicalize().is_ok_and(is_same) {
+        let message = format!("{what} of `{}` would replace it; give another file", source.display());
+        return Err(Error::new(Kind::Config, message));
+    }
+    Ok(())
 }
 
 /// Where a link leads.

@@ -7,6 +7,7 @@ use crate::{
     client::{
         ConnectArgs, Connection, Context,
         output::{Output, number, whole_number},
+        target,
     },
     error::{Error, Kind, Result},
     proto::v1::{self, synthesize_request::Input, synthesize_response::Event},
@@ -75,7 +76,7 @@ pub(crate) struct Args {
     sample_rate: Option<i32>,
 
     /// Shape of the audio [default: by the name of the file, else wav]
-    #[arg(long, value_name = "FORMAT", value_enum)]
+    #[arg(long, value_name = "FORMAT", value_enum, ignore_case = true)]
     format: Option<Format>,
 
     #[command(flatten)]
@@ -92,6 +93,7 @@ pub(crate) enum Format {
     /// FLAC, without loss
     Flac,
     /// Opus in Ogg, for speech
+    #[value(alias = "opus")]
     OggOpus,
 }
 
@@ -109,7 +111,7 @@ impl From<Format> for Container {
 /// What was spoken, for `--json`.
 #[derive(serde::Serialize)]
 struct Report<'a> {
-    output: &'a Path,
+    output: &'a str,
     voice: &'a str,
     sample_rate: u32,
     /// Seconds.
@@ -136,6 +138,9 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
     let (text, sink) = context
         .on_thread(move || {
             let text = text(&wanted)?;
+            if let Some(file) = &wanted.file {
+                target::check_apart(&wanted.output, file, "the audio")?;
+            }
             Ok((text, Sink::open(&wanted.output, format.into(), output)?))
         })
         .await?;
@@ -191,7 +196,8 @@ fn report(args: &Args, spoken: &Spoken, output: Output) -> Result<()> {
     let duration = spoken.samples as f64 / f64::from(spoken.sample_rate.max(1));
     if args.connect.json {
         let (voice, sample_rate) = (spoken.voice.as_str(), spoken.sample_rate);
-        let report = Report { output: &args.output, voice, sample_rate, duration: (duration * 1e3).round() / 1e3 };
+        let output_name = args.output.to_string_lossy();
+        let report = Report { output: &output_name, voice, sample_rate, duration: (duration * 1e3).round() / 1e3 };
         let json = serde_json::to_string_pretty(&report)
             .map_err(|cause| Error::new(Kind::Internal, "cannot write JSON").because(cause))?;
         return output.line(&json);

@@ -50,9 +50,10 @@ pub(crate) fn transcript(reply: stt::TranscribeFileResponse, request_id: &str, l
     Ok(Transcript { segments, language: reply.language, decided })
 }
 
-/// The mean probability of a segment: of its words where they are known, else that of a token of average likelihood.
+/// How sure the model is of a segment: the probability of a token of average likelihood; of engines that do not tell that,
+/// the mean of the words. The same whether words were asked for or not.
 fn confidence(avg_logprob: f32, words: &[Word]) -> f32 {
-    if words.is_empty() {
+    if words.is_empty() || finite(avg_logprob) < 0.0 {
         return finite(avg_logprob).exp().clamp(0.0, 1.0);
     }
     words.iter().map(|word| word.probability).sum::<f32>() / words.len() as f32

@@ -50,6 +50,7 @@ fn texts() {
             ("tts --file book.txt", b""),
             ("tts --file no-such.txt", b""),
             ("tts --file .", b""),
+            ("tts --file book.txt -o book.txt", b""),
             ("tts --ssml <speak>hello", b""),
             ("tts --ssml hello", b""),
             ("tts --ssml <p>hello</p>", b""),

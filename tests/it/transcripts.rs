@@ -80,6 +80,8 @@ fn several_recordings() {
         "timer.wav ./timer.wav --output-dir out",
         "timer.wav weather.wav --output-dir timer.wav",
         "timer.wav -o timer.wav",
+        "timer.wav -o weather.mp3",
+        "timer.wav --format TEXT -o /dev/stdout",
         "timer.wav -o no/such/folder.txt",
         "- -",
     ] {

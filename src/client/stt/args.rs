@@ -92,7 +92,7 @@ pub(crate) struct Args {
 #[command(next_help_heading = "Input")]
 pub(super) struct InputArgs {
     /// Bare samples without a header: RATE[,FORMAT][,CHANNELS], such as 16000 or 8000,mulaw or 44100,s16le,2
-    #[arg(long, value_name = "RATE,…")]
+    #[arg(long, value_name = "RATE,…", allow_negative_numbers = true)]
     pub(super) raw: Option<RawFormat>,
 
     /// Begin here: seconds, or [HOURS:]MINUTES:SECONDS
@@ -113,7 +113,7 @@ pub(super) struct InputArgs {
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
     /// Shape of the transcript [default: by the name of the file, else text]
-    #[arg(long, value_name = "FORMAT", value_enum)]
+    #[arg(long, value_name = "FORMAT", value_enum, ignore_case = true)]
     pub(super) format: Option<Format>,
 
     /// Write into this file; `-` is stdout

@@ -4,7 +4,7 @@ use crate::{
     client::{
         output::{self, Output},
         stt::format::Format,
-        target::{Target, cannot_write},
+        target::{Target, cannot_write, check_apart},
     },
     error::{Error, Kind, Result},
 };
@@ -135,23 +135,10 @@ pub(super) fn in_folder(folder: &Path, recordings: &[PathBuf], format: Format) -
             let message = format!("`{one}` and `{two}` would both become `{}`; transcribe them apart", place.display());
             return Err(Error::new(Kind::Config, message));
         }
-        check_apart(&place, recording)?;
+        check_apart(&place, recording, "the transcript")?;
         places.push(place);
     }
     Ok(places)
-}
-
-/// Refuses to write a transcript over its recording.
-///
-/// # Errors
-/// `Config`.
-pub(super) fn check_apart(place: &Path, recording: &Path) -> Result<()> {
-    let is_same = |place: PathBuf| place.is_file() && recording.canonicalize().is_ok_and(|file| file == place);
-    if place.canonicalize().is_ok_and(is_same) {
-        let message = format!("the transcript of `{}` would replace it; give another file", recording.display());
-        return Err(Error::new(Kind::Config, message));
-    }
-    Ok(())
 }
 
 /// Makes the folder of `--output-dir` where there is none.

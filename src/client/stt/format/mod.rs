@@ -91,6 +91,7 @@ impl Format {
     /// The shape that a file's name promises, if it promises one.
     pub(super) fn of_extension(extension: &str) -> Option<Self> {
         let all = [Format::Text, Format::Json, Format::Jsonl, Format::Srt, Format::Vtt, Format::Tsv, Format::Lrc];
+        let extension = if extension == "ndjson" { "jsonl" } else { extension };
         all.into_iter().find(|format| format.extension() == extension)
     }
 
