@@ -25,47 +25,65 @@ fn main() -> Result<(), Box<dyn Error>> {
     pack_espeak_data(&out)
 }
 
+#[cfg(target_arch = "x86_64")]
+include!("build-support/processor_features.rs");
+
 /// Hands over for which processor whisper.cpp is compiled, so that the program can tell when it runs on another.
 ///
-/// ggml compiles for the processor of the build, unless `GGML_NATIVE=OFF`; then for AVX2 and what comes with it.
+/// ggml compiles for the processor of the build, unless `GGML_NATIVE` is off; then for AVX2 and what comes with it, or
+/// what else its switches say. whisper-rs-sys hands all of them to cmake.
 fn tell_processor_features() {
-    println!("cargo:rerun-if-env-changed=GGML_NATIVE");
-    let is_native = env::var("GGML_NATIVE").map_or(true, |value| !matches!(value.as_str(), "OFF" | "0" | "FALSE"));
     let is_x86 = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|target| target == "x86_64");
-    let features: &[&str] = match (is_x86, is_native && env::var("HOST") == env::var("TARGET")) {
-        (true, true) => &native_features(),
-        (true, false) => &["sse4.2", "avx", "avx2", "fma", "f16c", "bmi2"],
-        (false, _) => &[],
+    let is_native = is_on("GGML_NATIVE", true) && env::var("HOST") == env::var("TARGET");
+    let features = match (is_x86, is_native) {
+        (true, true) => native_features(),
+        (true, false) => switched_features(),
+        (false, _) => Vec::new(),
     };
+    println!("cargo:rerun-if-changed=build-support/processor_features.rs");
     println!("cargo:rustc-env=SPEECHCTL_PROCESSOR_FEATURES={}", features.join(","));
+}
+
+/// Whether a switch of cmake is on, as cmake reads it.
+fn is_on(name: &str, default: bool) -> bool {
+    println!("cargo:rerun-if-env-changed={name}");
+    match env::var(name).map(|value| value.to_ascii_uppercase()) {
+        Ok(value) => !["", "0", "OFF", "NO", "FALSE", "N", "IGNORE", "NOTFOUND"].contains(&value.as_str()),
+        Err(_) => default,
+    }
+}
+
+/// What ggml is compiled for by its switches, with their defaults.
+fn switched_features() -> Vec<&'static str> {
+    const AVX512: &[&str] = &["avx512f", "avx512cd", "avx512dq", "avx512vl", "avx512bw"];
+    let switches: [(&str, bool, &[&str]); 10] = [
+        ("GGML_SSE42", true, &["sse4.2"]),
+        ("GGML_AVX", true, &["avx"]),
+        ("GGML_AVX2", true, &["avx2"]),
+        ("GGML_FMA", true, &["fma"]),
+        ("GGML_F16C", true, &["f16c"]),
+        ("GGML_BMI2", true, &["bmi2"]),
+        ("GGML_AVX_VNNI", false, &["avxvnni"]),
+        ("GGML_AVX512", false, AVX512),
+        ("GGML_AVX512_VNNI", false, &["avx512vnni"]),
+        ("GGML_AVX512_VBMI", false, &["avx512vbmi"]),
+    ];
+    switches
+        .into_iter()
+        .filter(|(name, default, _)| is_on(name, *default))
+        .flat_map(|(.., features)| features.to_vec())
+        .collect()
 }
 
 /// What the processor of this build has, of what compilers and ggml make use of.
 #[cfg(target_arch = "x86_64")]
 fn native_features() -> Vec<&'static str> {
     macro_rules! detected {
-        ($($name:tt),*) => { [$(($name, is_x86_feature_detected!($name))),*] };
+        ($name:tt) => {
+            ($name, is_x86_feature_detected!($name))
+        };
     }
-    let features = detected!(
-        "sse4.2",
-        "popcnt",
-        "avx",
-        "avx2",
-        "fma",
-        "f16c",
-        "bmi1",
-        "bmi2",
-        "lzcnt",
-        "movbe",
-        "avx512f",
-        "avx512bw",
-        "avx512cd",
-        "avx512dq",
-        "avx512vl",
-        "avx512vnni",
-        "avx512vbmi",
-        "avx512bf16"
-    );
+    let features = processor_features!(detected);
     features.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
 }
 

@@ -81,7 +81,7 @@ impl Container {
         let mut index = mp4::Index { is_there: true, ..mp4::Index::default() };
         if is_mp4 && stream.is_seekable() {
             index = mp4::look(&mut stream).map_err(|error| unreadable(name, error))?;
-            if index.is_in_front {
+            if index.is_cut_behind {
                 stream = MediaSourceStream::new(Box::new(ReadOnlySource::new(stream)), Default::default());
             }
         }

@@ -17,7 +17,7 @@ use super::container::{Container, Packets, audio_track, explain, guarded, not_un
 use super::raw::RawFormat;
 use super::resample::Resampler;
 use super::riff;
-use super::source::{Failure, Growth, unreadable};
+use super::source::{Budget, Failure, Growth, unreadable};
 
 pub(crate) use super::channels::{Block, Channels};
 pub(crate) use super::source::Source;
@@ -66,6 +66,7 @@ pub(crate) struct Decoder {
     resamplers: Vec<Resampler>,
     interleaved: Vec<f32>,
     failure: Failure,
+    budget: Budget,
     growth: Growth,
     /// Packets that could not be decoded, in all and since the last that could.
     damaged: u64,
@@ -87,10 +88,14 @@ impl Decoder {
     pub(crate) fn open_part(source: Source, part: Part, name: &str) -> Result<Self> {
         let failure = Failure::default();
         let growth = Growth::of(&source);
-        let stream = source.into_stream(failure.clone());
+        let budget = Budget::new();
+        let stream = source.into_stream(failure.clone(), budget.clone());
         let container = match part.raw {
             Some(format) => Container::raw(stream, format, name)?,
-            None => Container::open(stream, &failure, name)?,
+            None => Container::open(stream, &failure, name).map_err(|error| match budget.is_spent() {
+                true => Budget::overdrawn(name),
+                false => error,
+            })?,
         };
         let rate = container.params.sample_rate.unwrap_or(0);
         if container.params.sample_rate.is_some() {
@@ -108,7 +113,7 @@ impl Decoder {
             codec,
             rate,
             channels,
-            announced: container.announced.filter(|_| rate > 0).map(seconds),
+            announced: container.announced.filter(|_| rate > 0).map(|frames| seconds(frames) - container.lead),
             available: container.available.filter(|_| rate > 0).map(seconds),
             // What comes before the recording begins is left out like what comes before the part.
             found: -container.lead,
@@ -116,6 +121,7 @@ impl Decoder {
             resamplers: Vec::new(),
             interleaved: Vec::new(),
             failure,
+            budget,
             growth,
             damaged: 0,
             faults: 0,
@@ -216,6 +222,7 @@ impl Decoder {
     /// Reads the next packet of the track that is played.
     fn next_packet(&mut self) -> Result<Option<Packet>> {
         loop {
+            self.budget.renew();
             let packet = match &mut self.packets {
                 Packets::Wave(wave) => wave.next().map_err(Fault::IoError),
                 Packets::Format(reader, _) => guarded(|| reader.next_packet()),
@@ -229,6 +236,9 @@ impl Decoder {
             };
             if let Some(error) = self.failure.take() {
                 return Err(unreadable(&self.name, error));
+            }
+            if self.budget.is_spent() {
+                return Err(Budget::overdrawn(&self.name));
             }
             match fault {
                 // The last packet was cut off: that is the end.

@@ -2,7 +2,7 @@
 //!
 //! Encoders of AAC begin with a lead of their own, 1024 samples or more, which the edit list of the index says to leave
 //! out (ISO/IEC 14496-12, 8.6.6). symphonia 0.6 does not read that list. It also gives up a whole file for the end that
-//! it lacks, unless it is read forward.
+//! it lacks, unless it is read forward; but forward alone it cannot follow sound and film that lie far apart.
 
 use std::io::{self, Seek, SeekFrom};
 
@@ -16,8 +16,8 @@ const MOST_BOXES: usize = 256;
 pub(super) struct Index {
     /// It is there, whole.
     pub(super) is_there: bool,
-    /// It lies in front of the audio.
-    pub(super) is_in_front: bool,
+    /// It lies in front of the audio, whose end is not there.
+    pub(super) is_cut_behind: bool,
     /// Seconds of sound before the recording begins.
     pub(super) lead: f64,
 }
@@ -34,7 +34,9 @@ pub(super) fn look(stream: &mut MediaSourceStream<'static>) -> io::Result<Index>
     let (start, end) = (stream.pos(), stream.byte_len().unwrap_or(0));
     let mut index = Index::default();
     let mut has_audio = false;
-    for atom in atoms(stream, start, end)? {
+    let atoms = atoms(stream, start, end)?;
+    let is_cut = atoms.iter().any(|atom| atom.end > end);
+    for atom in atoms {
         match &atom.kind {
             b"moov" if atom.end <= end => {
                 let lead = match lead(stream, &atom) {
@@ -42,7 +44,7 @@ pub(super) fn look(stream: &mut MediaSourceStream<'static>) -> io::Result<Index>
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
                     lead => lead?,
                 };
-                index = Index { is_there: true, is_in_front: !has_audio, lead: lead.unwrap_or(0.0) };
+                index = Index { is_there: true, is_cut_behind: is_cut && !has_audio, lead: lead.unwrap_or(0.0) };
                 break;
             }
             b"mdat" => has_audio = true,
@@ -79,7 +81,8 @@ fn child(stream: &mut MediaSourceStream<'static>, parent: &Atom, kind: [u8; 4]) 
 
 /// Seconds that the edit list of the first sound track leaves out at its start.
 fn lead(stream: &mut MediaSourceStream<'static>, index: &Atom) -> io::Result<Option<f64>> {
-    for track in atoms(stream, index.start, index.end)?.into_iter().filter(|atom| &atom.kind == b"trak") {
+    let tracks = atoms(stream, index.start, index.end)?.into_iter();
+    for track in tracks.filter(|atom| &atom.kind == b"trak" && atom.end <= index.end) {
         let Some(media) = child(stream, &track, *b"mdia")? else { continue };
         let (Some(handler), Some(header)) = (child(stream, &media, *b"hdlr")?, child(stream, &media, *b"mdhd")?) else {
             continue;

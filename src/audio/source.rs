@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
@@ -19,14 +20,14 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Opens the source for reading; errors of reads are kept in `failure`.
-    pub(super) fn into_stream(self, failure: Failure) -> MediaSourceStream<'static> {
+    /// Opens the source for reading, as far as `budget` goes; errors of reads are kept in `failure`.
+    pub(super) fn into_stream(self, failure: Failure, budget: Budget) -> MediaSourceStream<'static> {
         let inner: Box<dyn MediaSource> = match self {
             Self::File(file) => Box::new(file),
             Self::Bytes(bytes) => Box::new(Cursor::new(bytes)),
             Self::Pipe(pipe) => Box::new(ReadOnlySource::new(pipe)),
         };
-        MediaSourceStream::new(Box::new(Watched { inner, failure }), Default::default())
+        MediaSourceStream::new(Box::new(Watched { inner, failure, budget }), Default::default())
     }
 }
 
@@ -45,6 +46,41 @@ impl Growth {
     pub(super) fn is_seen(&self) -> bool {
         let grown = |(file, length): &(File, u64)| file.metadata().is_ok_and(|now| now.len() > *length);
         self.0.as_ref().is_some_and(grown)
+    }
+}
+
+/// How much may be read for one packet, or for a header. Readers of formats believe the lengths that they find, and
+/// would gather what never ends until memory does.
+#[derive(Clone)]
+pub(super) struct Budget(Arc<AtomicUsize>);
+
+impl Budget {
+    /// More than a packet of sound or film has, and than the pictures in front of music.
+    const BYTES: usize = 64 << 20;
+
+    /// The whole of it.
+    pub(super) fn new() -> Self {
+        Self(Arc::new(AtomicUsize::new(Self::BYTES)))
+    }
+
+    /// The whole of it again.
+    pub(super) fn renew(&self) {
+        self.0.store(Self::BYTES, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is left of it.
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    fn spend(&self, count: usize) {
+        let left = self.0.load(Ordering::Relaxed).saturating_sub(count);
+        self.0.store(left, Ordering::Relaxed);
+    }
+
+    /// The error that says so.
+    pub(super) fn overdrawn(name: &str) -> Error {
+        Error::new(Kind::InvalidInput, format!("{name} is damaged: a piece of it claims to be larger than 64 MiB"))
     }
 }
 
@@ -73,10 +109,14 @@ impl Failure {
 struct Watched {
     inner: Box<dyn MediaSource>,
     failure: Failure,
+    budget: Budget,
 }
 
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.budget.is_spent() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         loop {
             match self.inner.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -85,7 +125,10 @@ impl Read for Watched {
                     self.failure.note(error);
                     return Err(kind.into());
                 }
-                Ok(count) => return Ok(count),
+                Ok(count) => {
+                    self.budget.spend(count);
+                    return Ok(count);
+                }
             }
         }
     }

@@ -25,10 +25,13 @@ pub(super) fn spawner() -> (Spawner, Folder) {
 }
 
 async fn start(place: Folder) -> Result<PrivateServer> {
-    // A bare system may have no folder for temporary files yet. Where it cannot be made, the next line says so.
-    std::fs::create_dir_all(std::env::temp_dir()).unwrap_or_default();
-    // 0700, as tempfile makes them.
-    let folder = tempfile::Builder::new().prefix("speechctl-").tempdir().map_err(|cause| {
+    // 0700, as tempfile makes them. A bare system may have no folder for temporary files; our cache is ours to make.
+    let fresh = || tempfile::Builder::new().prefix("speechctl-").to_owned();
+    let in_cache = |_| {
+        let cache = config::cache_folder(config::env);
+        std::fs::create_dir_all(&cache).and_then(|()| fresh().tempdir_in(cache))
+    };
+    let folder = fresh().tempdir().or_else(in_cache).map_err(|cause| {
         let folder = std::env::temp_dir();
         let message = format!("cannot make a folder in `{}` for a server's socket; set TMPDIR", folder.display());
         Error::new(Kind::Io, message).because(cause)

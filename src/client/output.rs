@@ -82,6 +82,11 @@ impl Output {
         !self.quiet && io::stderr().is_terminal() && !is_set("CI")
     }
 
+    /// Tells of a failure that is not the end. Also who wants it quiet wants to know.
+    pub(crate) fn error(&self, error: &str) {
+        writeln!(io::stderr(), "speechctl: {}", printable(error)).unwrap_or_default();
+    }
+
     /// Warns of something that a script's owner wants to find in the log.
     pub(crate) fn warn(&self, warning: &str) {
         if !self.quiet {

@@ -26,7 +26,6 @@ use format::{Format, Limits, Wish};
 use place::Place;
 use source::Recording;
 use std::{
-    io::{self, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -85,7 +84,7 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
             failures.last_word = Some(error);
             break;
         }
-        failures.note(error);
+        failures.note(error, plan.output);
     }
     if let Some((connection, farewell)) = server {
         farewell.say(connection).await;
@@ -112,9 +111,8 @@ struct Failures {
 
 impl Failures {
     /// Tells of a recording that is passed over.
-    fn note(&mut self, error: Error) {
-        let line = printable(&format!("speechctl: cannot transcribe: {error}"));
-        writeln!(io::stderr(), "{line}").unwrap_or_default();
+    fn note(&mut self, error: Error, output: Output) {
+        output.error(&format!("cannot transcribe: {error}"));
         self.first.get_or_insert(error.kind());
         self.count += 1;
     }

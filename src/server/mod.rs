@@ -1,4 +1,5 @@
-//! `speechctl serve`: binds, wires, serves, drains. No engine runs here, and no foreign code.
+//! `speechctl serve`: binds, wires, serves, drains. No engine runs here: the only
+//! foreign code is libopus, among the decoders of files.
 
 mod api;
 mod guard;
@@ -36,7 +37,7 @@ const MAX_MESSAGE: usize = 4 << 20;
 /// The largest recording of the tutorial's contract, and room for the message around it.
 const MAX_TUTORIAL_MESSAGE: usize = (64 << 20) + 1024;
 
-/// Recordings that are written down at the same time: each has a thread, and up to 3 MB of audio.
+/// Recordings that are written down at the same time: each has a thread, and up to 6 MB of audio.
 const MAX_RECOGNITIONS: usize = 128;
 
 /// When to come back, for callers that were sent away.

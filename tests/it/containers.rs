@@ -119,6 +119,22 @@ fn an_mp4_with_its_index_in_front_is_heard_as_far_as_it_goes() {
     assert_eq!(piped, "open the door\nplay some music in the kitchen\ncall my mother at five\n");
 }
 
+/// Sound and film that lie a second apart, which nobody can read forward only.
+#[test]
+fn the_sound_of_a_film_is_heard() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    for (name, flags) in [("front.mp4", "+faststart"), ("back.mp4", "+use_metadata_tags")] {
+        let film = ["-f", "lavfi", "-i", "testsrc=size=640x360:rate=25", "-c:v", "mpeg4", "-b:v", "6M", "-c:a", "aac"];
+        let args = [&film[..], &["-chunk_duration", "1000000", "-movflags", flags, "-shortest"]].concat();
+        convert(&sample("three-commands.wav"), &args, &sandbox.path().join(name));
+        let text = sandbox.run(&["stt", name, "--model", "selftest"]).good_text();
+        assert_eq!(text, "open the door\nplay some music in the kitchen\ncall my mother at five\n", "{name}");
+    }
+}
+
 #[test]
 fn other_containers_that_lack_their_end_are_heard_too() {
     if !has_ffmpeg() {

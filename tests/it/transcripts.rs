@@ -161,6 +161,49 @@ fn a_transcript_that_breaks_off_stays_as_far_as_it_came() {
     }
 }
 
+/// Several windows each, through bounded queues, with one worker for both or one each.
+#[test]
+fn channels_of_a_long_recording_come_out_whole_and_in_order() {
+    let sandbox = Sandbox::new();
+    let left = wav::numbered(100);
+    let right: Vec<i16> = left.iter().rev().copied().collect();
+    let frames: Vec<f32> = left.iter().zip(&right).flat_map(|(left, right)| [*left, *right]).map(f32::from).collect();
+    let bytes: Vec<u8> = frames.iter().flat_map(|sample| (*sample as i16).to_le_bytes()).collect();
+    sandbox.file("long.pcm", &bytes);
+    let args = ["stt", "long.pcm", "--raw", "16000,2", "--channel", "all", "--model", "mock", "--format", "tsv"];
+    let table = sandbox.run(&args).good_text();
+    let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|row| row.split('\t').collect()).collect();
+    for (channel, samples) in [("1", left), ("2", right)] {
+        let said: String = rows.iter().filter(|row| row[2] == channel).map(|row| format!("{}\n", row[3])).collect();
+        assert_eq!(said, wav::mock_transcript(&samples), "channel {channel}");
+    }
+    let starts: Vec<i64> = rows.iter().map(|row| row[0].parse().expect("milliseconds")).collect();
+    assert!(starts.is_sorted(), "{table}");
+}
+
+#[test]
+fn what_an_earlier_run_has_left_is_not_touched() {
+    let sandbox = sandbox();
+    fs::copy(sample("weather.wav"), sandbox.path().join("a.txt.part")).expect("the sample");
+    let before = fs::read(sandbox.path().join("a.txt.part")).expect("it is there");
+    std::os::unix::fs::symlink("timer.wav", sandbox.path().join("b.txt.part")).expect("a link");
+    // The recording itself has such a name, and so has a link to another.
+    for (recording, output) in [("a.txt.part", "a.txt"), ("weather.wav", "b.txt")] {
+        sandbox.run(&["stt", recording, "-o", output, "--model", "selftest"]).good();
+        let text = fs::read_to_string(sandbox.path().join(output)).expect("it was written");
+        assert_eq!(text, "what is the weather tomorrow\n", "{output}");
+        assert!(!sandbox.path().join(output).is_symlink(), "{output}");
+    }
+    assert_eq!(fs::read(sandbox.path().join("a.txt.part")).expect("it is there"), before);
+    assert_eq!(
+        fs::read(sandbox.path().join("timer.wav")).expect("it is there"),
+        fs::read(sample("timer.wav")).expect("it")
+    );
+    // What fails before anything was said leaves nothing.
+    assert_eq!(sandbox.run(&["stt", "timer.wav", "-o", "c.vtt", "--model", "./bad.wav"]).code(), "3");
+    assert!(!sandbox.files().iter().any(|name| name.starts_with("c.vtt")), "{:?}", sandbox.files());
+}
+
 #[test]
 fn a_server_transcribes_several_one_after_the_other() {
     let sandbox = sandbox();

@@ -515,6 +515,38 @@ fn an_mp4_needs_its_index_but_not_its_end() {
 }
 
 #[test]
+fn a_piece_that_never_ends_is_not_gathered() {
+    // CAF: a description of 16 kHz ALAC, then a cookie that claims to be 2^44 bytes, and goes on and on.
+    let mut file = b"caff\x00\x01\x00\x00desc".to_vec();
+    file.extend(32_u64.to_be_bytes());
+    file.extend(16_000_f64.to_be_bytes());
+    file.extend(b"alac");
+    file.extend([0_u32, 0, 4_096, 1, 16].map(u32::to_be_bytes).concat());
+    file.extend(b"kuki");
+    file.extend((1_u64 << 44).to_be_bytes());
+    let source = Source::Pipe(Box::new(io::Cursor::new(file).chain(io::repeat(0))));
+    let error = Decoder::open(source, "`x`").and_then(drain).err().unwrap();
+    assert_eq!(error.to_string(), "`x` is damaged: a piece of it claims to be larger than 64 MiB");
+}
+
+#[test]
+fn boxes_that_claim_more_than_there_is_are_no_fault_of_the_disk() {
+    let mut bytes = M4A.to_vec();
+    let at = bytes.windows(4).position(|name| name == b"trak").unwrap();
+    // A track of nearly 2^64 bytes, in which is a box of more than 2^63.
+    bytes[at - 4..at].copy_from_slice(&1_u32.to_be_bytes());
+    bytes[at + 4..at + 12].copy_from_slice(&(u64::MAX - 4_096).to_be_bytes());
+    bytes[at + 12..at + 16].copy_from_slice(&1_u32.to_be_bytes());
+    bytes[at + 16..at + 20].copy_from_slice(b"xxxx");
+    bytes[at + 20..at + 28].copy_from_slice(&((1_u64 << 63) + 5).to_be_bytes());
+    let mut file = tempfile::tempfile().unwrap();
+    io::Write::write_all(&mut file, &bytes).unwrap();
+    io::Seek::rewind(&mut file).unwrap();
+    let error = Decoder::open(Source::File(file), "`x`").and_then(drain).err().unwrap();
+    assert_eq!(error.kind(), Kind::InvalidInput, "{error}");
+}
+
+#[test]
 fn a_decoder_can_move_to_a_thread() {
     fn moves<T: Send>() {}
     moves::<Decoder>();

@@ -48,9 +48,18 @@ impl Job<'_> {
         self.output.note_verbose(&recording.describe());
         let progress = Progress::start(recording.duration_hint(), &self.label, self.output);
         let (messages, mut outcome) = recording.send(self.config)?;
-        let ending = self.converse(messages, &mut outcome, &progress).await?;
+        let mut merge = Merge::new(messages.len(), self.by_channel, Samples::from_seconds(self.offset));
+        let ending = self.converse(messages, &mut merge, &mut outcome, &progress).await;
+        if ending.is_err() {
+            // What one channel has waited with for another is not lost with it.
+            for entry in merge.rest() {
+                let text = self.shape.entry(entry)?;
+                self.write(&text, &progress)?;
+                self.place.note_entry();
+            }
+        }
         progress.end();
-        let mut ending = ending;
+        let mut ending = ending?;
         ending.warnings.extend(outcome.warnings());
         ending.warnings.iter().for_each(|warning| self.output.warn(warning));
         let last = self.shape.end(&ending)?;
@@ -62,10 +71,11 @@ impl Job<'_> {
     async fn converse(
         &mut self,
         messages: Vec<Messages>,
+        merge: &mut Merge,
         outcome: &mut Outcome,
         progress: &Progress,
     ) -> Result<Ending> {
-        let mut call = std::pin::pin!(self.calls(messages, progress));
+        let mut call = std::pin::pin!(self.calls(messages, merge, progress));
         // What is wrong with the recording goes before what the server makes of that.
         tokio::select! {
             biased;
@@ -77,8 +87,7 @@ impl Job<'_> {
         }
     }
 
-    async fn calls(&mut self, messages: Vec<Messages>, progress: &Progress) -> Result<Ending> {
-        let mut merge = Merge::new(messages.len(), self.by_channel);
+    async fn calls(&mut self, messages: Vec<Messages>, merge: &mut Merge, progress: &Progress) -> Result<Ending> {
         let mut streams: StreamMap<usize, Streaming<RecognizeFileResponse>> = StreamMap::new();
         let count = messages.len();
         for (channel, messages) in messages.into_iter().enumerate() {
@@ -121,6 +130,7 @@ impl Job<'_> {
             while let Some(entry) = merge.next() {
                 let text = self.shape.entry(entry)?;
                 self.write(&text, progress)?;
+                self.place.note_entry();
             }
         }
         if ended < count {

@@ -20,9 +20,9 @@ struct Channel {
 }
 
 impl Merge {
-    /// For so many channels. `is_numbered` says whether entries name theirs.
-    pub(super) fn new(count: usize, is_numbered: bool) -> Self {
-        let fresh = || Channel { waiting: VecDeque::new(), decided: Some(Samples(0)) };
+    /// For so many channels, from `start` on. `is_numbered` says whether entries name theirs.
+    pub(super) fn new(count: usize, is_numbered: bool, start: Samples) -> Self {
+        let fresh = || Channel { waiting: VecDeque::new(), decided: Some(start) };
         Self { channels: (0..count).map(|_| fresh()).collect(), is_numbered }
     }
 
@@ -61,6 +61,12 @@ impl Merge {
         let segment = self.channels.get_mut(index)?.waiting.pop_front()?;
         Some(Entry { segment, channel: self.is_numbered.then_some(index + 1) })
     }
+
+    /// All that waits, where nothing else comes any more.
+    pub(super) fn rest(&mut self) -> Vec<Entry> {
+        self.channels.iter_mut().for_each(|channel| channel.decided = None);
+        std::iter::from_fn(|| self.next()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -74,10 +80,20 @@ mod tests {
 
     #[test]
     fn one_channel_waits_for_nothing() {
-        let mut merge = Merge::new(1, false);
+        let mut merge = Merge::new(1, false, Samples(0));
         merge.push(0, segment(7));
         assert_eq!(merge.next(), Some(Entry { segment: segment(7), channel: None }));
         assert_eq!(merge.next(), None);
+    }
+
+    #[test]
+    fn what_waits_is_given_when_nothing_else_comes() {
+        let mut merge = Merge::new(2, true, Samples(0));
+        merge.push(1, segment(9));
+        merge.push(1, segment(12));
+        assert_eq!(merge.next(), None);
+        let starts: Vec<i64> = merge.rest().into_iter().map(|entry| entry.segment.start.0).collect();
+        assert_eq!(starts, [9, 12]);
     }
 
     proptest! {
@@ -100,7 +116,7 @@ mod tests {
                 .flat_map(|(channel, starts)| starts.iter().map(move |start| (*start, channel + 1)))
                 .collect();
             sorted.sort_unstable();
-            let mut merge = Merge::new(starts.len(), true);
+            let mut merge = Merge::new(starts.len(), true, Samples(0));
             let mut queues: Vec<VecDeque<i64>> = starts.into_iter().map(VecDeque::from).collect();
             let mut out = Vec::new();
             let rest: Vec<usize> = (0..queues.len()).flat_map(|channel| vec![channel; 13]).collect();

@@ -11,10 +11,13 @@ use crate::{
 use std::{
     collections::HashMap,
     ffi::OsString,
-    fs::{self, File, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Write},
     path::{Path, PathBuf},
 };
+
+/// Files that broke off before somebody has to look at them.
+const MOST_PARTS: usize = 99;
 
 /// Takes one transcript.
 pub(super) enum Place {
@@ -25,13 +28,14 @@ pub(super) enum Place {
 }
 
 /// A transcript on its way to being a file. It grows beside its place, under the same name with `.part` behind it, so
-/// that what was recognised so far is there whatever happens, and nobody takes it for the whole.
+/// that what was recognised so far is there whatever happens, and nobody takes it for the whole. One that an earlier run
+/// has left, or another is writing, is not touched: then it is `.part.2`, and so on.
 pub(super) struct Partial {
     file: Option<File>,
     part: PathBuf,
     place: PathBuf,
-    permissions: Option<Permissions>,
-    has_text: bool,
+    /// It holds more than the head of an empty transcript.
+    has_entries: bool,
     output: Output,
 }
 
@@ -45,12 +49,8 @@ impl Place {
             Target::Stdout => Place::Stdout(output),
             Target::Device(file) => Place::Device(file, path.to_owned()),
             Target::File(place, permissions) => {
-                let mut part = OsString::from(&place);
-                part.push(".part");
-                let part = PathBuf::from(part);
-                let file = File::create(&part).map_err(|cause| cannot_write(&place, cause))?;
-                let file = Some(file);
-                Place::File(Partial { file, part, place, permissions, has_text: false, output })
+                let (file, part) = create_beside(&place, permissions)?;
+                Place::File(Partial { file: Some(file), part, place, has_entries: false, output })
             }
         })
     }
@@ -79,9 +79,15 @@ impl Place {
                 if let Some(file) = file {
                     file.write_all(text.as_bytes()).map_err(|cause| cannot_write(place, cause))?;
                 }
-                partial.has_text = true;
                 Ok(())
             }
+        }
+    }
+
+    /// Takes note that what is written is worth keeping, whatever comes.
+    pub(super) fn note_entry(&mut self) {
+        if let Place::File(partial) = self {
+            partial.has_entries = true;
         }
     }
 
@@ -91,14 +97,33 @@ impl Place {
     /// `Io`; then what was there before is there still.
     pub(super) fn finish(self) -> Result<()> {
         let Place::File(mut partial) = self else { return Ok(()) };
-        if let Some(permissions) = partial.permissions.take() {
-            // Of one's own file; what is somebody else's keeps those of a new one.
-            fs::set_permissions(&partial.part, permissions).unwrap_or_default();
-        }
         fs::rename(&partial.part, &partial.place).map_err(|cause| cannot_write(&partial.place, cause))?;
         partial.file = None;
         Ok(())
     }
+}
+
+/// Makes the new file. It is ours alone: never one that is there already, nor what a link points to.
+fn create_beside(place: &Path, permissions: Option<Permissions>) -> Result<(File, PathBuf)> {
+    for number in 1..=MOST_PARTS {
+        let mut part = OsString::from(place);
+        part.push(if number == 1 { ".part".to_owned() } else { format!(".part.{number}") });
+        let part = PathBuf::from(part);
+        match OpenOptions::new().write(true).create_new(true).open(&part) {
+            Ok(file) => {
+                if let Some(permissions) = permissions {
+                    // Of one's own file; in the place of somebody else's stands one with the permissions of a new one.
+                    file.set_permissions(permissions).unwrap_or_default();
+                }
+                return Ok((file, part));
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(cause) => return Err(cannot_write(place, cause)),
+        }
+    }
+    let message =
+        format!("`{0}.part` and others of that name are left from runs that broke off; remove them", place.display());
+    Err(Error::new(Kind::Io, message))
 }
 
 /// Where it did not become whole, what there is stays, and is told of.
@@ -107,7 +132,7 @@ impl Drop for Partial {
         if self.file.take().is_none() {
             return;
         }
-        if self.has_text {
+        if self.has_entries {
             self.output.warn(&format!("what was transcribed so far is in `{}`", self.part.display()));
         } else {
             fs::remove_file(&self.part).unwrap_or_default();

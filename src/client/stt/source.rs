@@ -20,13 +20,14 @@ use tokio_stream::wrappers::ReceiverStream;
 /// Blocks of audio on their way to the server. The server's own pace fills this, then the decoder waits.
 const AHEAD: usize = 16;
 
-/// The most channels that are transcribed each by itself: each is a call to the server.
-const MOST_CALLS: usize = 16;
+/// The most channels that are transcribed each by itself. Each is a call to the server, and where they share one worker
+/// they wait for each other; with a slow model more of them would wait longer than a server lets them.
+const MOST_CALLS: usize = 4;
 
 /// A recording that is known to be one.
 pub(super) struct Recording {
     decoder: Decoder,
-    /// What had to be decoded to know how many channels there are.
+    /// What was decoded to see how many channels there are.
     first: Option<Block>,
     name: String,
     part: Part,
@@ -59,10 +60,8 @@ impl Recording {
             (open_file(path)?, format!("`{}`", path.display()))
         };
         let mut decoder = Decoder::open_part(source, part, &name)?;
-        let first = match decoder.channels() {
-            0 if part.channels == Channels::Each => decoder.next_block()?,
-            _ => None,
-        };
+        // Headers may say nothing of channels, or something else than what is there.
+        let first = if part.channels == Channels::Each { decoder.next_block()? } else { None };
         if part.channels == Channels::Each && decoder.channels() > MOST_CALLS {
             let message = format!(
                 "{name} has {} channels; up to {MOST_CALLS} are transcribed each by itself, choose one with `--channel N`",

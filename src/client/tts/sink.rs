@@ -150,12 +150,16 @@ impl Beside {
             _ => Path::new("."),
         };
         // As any new file: the umask takes away from this.
-        let permissions = permissions.unwrap_or_else(|| fs::Permissions::from_mode(0o666));
+        let usual = fs::Permissions::from_mode(0o666);
         let new = tempfile::Builder::new()
             .prefix(".speechctl-")
-            .permissions(permissions)
+            .permissions(permissions.clone().unwrap_or(usual))
             .tempfile_in(folder)
             .map_err(|cause| cannot_write(place, cause))?;
+        if let Some(permissions) = permissions {
+            // Of one's own file; in the place of somebody else's stands one with the permissions of a new one.
+            new.as_file().set_permissions(permissions).unwrap_or_default();
+        }
         Ok(Self { new, place: place.to_owned() })
     }
 

@@ -1,4 +1,4 @@
-//! The engines: the only home of foreign code. Here is the table of them, and what an engine is.
+//! The engines: the home of foreign code. Here is the table of them, and what an engine is.
 //!
 //! An engine blocks, is used by one thread at a time, and remembers nothing between calls: each answer is a function
 //! of the request alone. So a worker that died can be replaced by calling again.

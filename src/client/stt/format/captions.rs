@@ -171,7 +171,7 @@ fn karaoke(caption: &Caption) -> String {
     let mut last = caption.start;
     for word in &caption.words {
         let before = plain.len();
-        speech::append(&mut plain, &word.text);
+        speech::append(&mut plain, &one_block(&word.text));
         let with_space = plain.get(before..).unwrap_or_default();
         let word_text = escaped(with_space.trim_start());
         if with_space.starts_with(' ') {
@@ -212,7 +212,8 @@ impl Shape for Lrc {
             let body = match caption.words.as_slice() {
                 [] => one_block(&caption.text),
                 words if self.words => {
-                    let timed = words.iter().map(|word| format!("<{}> {}", lyrics_clock(word.start), word.text));
+                    let timed =
+                        words.iter().map(|word| format!("<{}> {}", lyrics_clock(word.start), one_block(&word.text)));
                     timed.collect::<Vec<_>>().join(" ")
                 }
                 _ => one_block(&caption.text),

@@ -80,13 +80,29 @@ fn nothing_said_is_still_a_file_of_its_kind() {
 
 #[test]
 fn text_cannot_break_out_of_its_caption() {
-    let segment = Segment { text: "a\n\nb\tc --> d\r".into(), end: at(1.0), ..Segment::default() };
-    for format in [Format::Srt, Format::Vtt, Format::Tsv, Format::Lrc] {
-        let mut shape = Wish { format, words: false, limits: Limits::default() }.shape();
+    let word = |text: &str| Word { end: at(0.5), text: text.into(), ..Word::default() };
+    let words = vec![word("a\n\nb\tc"), word("-->"), word("d\r")];
+    let segment = Segment { text: "a\n\nb\tc --> d\r".into(), end: at(1.0), words, ..Segment::default() };
+    for (format, words) in [
+        (Format::Srt, false),
+        (Format::Vtt, false),
+        (Format::Vtt, true),
+        (Format::Tsv, false),
+        (Format::Lrc, false),
+        (Format::Lrc, true),
+    ] {
+        let mut shape = Wish { format, words, limits: Limits::default() }.shape();
         shape.begin(&Heading::default()).expect("begin");
         let text = shape.entry(Entry { segment: segment.clone(), channel: None }).expect("entry");
-        assert_eq!(text.trim_end().matches("\n\n").count(), 0, "{format:?}: {text}");
-        assert!(format == Format::Srt || !text.contains("c --> d") || format != Format::Vtt, "{text}");
+        assert!(!text.trim_end().contains("\n\n"), "{format:?}: {text}");
+        let lines = text.trim_end().lines().count();
+        let due = match format {
+            Format::Srt => 3,
+            Format::Vtt | Format::Tsv => 2,
+            _ => 1,
+        };
+        assert_eq!(lines, due, "{format:?}, {words}: {text}");
+        assert!(format != Format::Vtt || text.matches("-->").count() == 1, "{text}");
     }
 }
 

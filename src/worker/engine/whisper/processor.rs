@@ -9,32 +9,18 @@ const NEEDED: &str = env!("SPEECHCTL_PROCESSOR_FEATURES");
 /// A feature's name, and what tells whether this processor has it.
 type Feature = (&'static str, fn() -> bool);
 
+#[cfg(target_arch = "x86_64")]
+include!(concat!(env!("CARGO_MANIFEST_DIR"), "/build-support/processor_features.rs"));
+
 /// The features that a build may ask for.
 #[cfg(target_arch = "x86_64")]
 const KNOWN: &[Feature] = {
-    macro_rules! features {
-        ($($name:tt),*) => { &[$(($name, || std::arch::is_x86_feature_detected!($name))),*] };
+    macro_rules! known {
+        ($name:tt) => {
+            ($name, (|| std::arch::is_x86_feature_detected!($name)) as fn() -> bool)
+        };
     }
-    features!(
-        "sse4.2",
-        "popcnt",
-        "avx",
-        "avx2",
-        "fma",
-        "f16c",
-        "bmi1",
-        "bmi2",
-        "lzcnt",
-        "movbe",
-        "avx512f",
-        "avx512bw",
-        "avx512cd",
-        "avx512dq",
-        "avx512vl",
-        "avx512vnni",
-        "avx512vbmi",
-        "avx512bf16"
-    )
+    &processor_features!(known)
 };
 
 /// Elsewhere builds keep to what every processor of the architecture has.
