@@ -61,9 +61,9 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l prompt -d 'T
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l temperature -d 'Randomness, 0 to 1' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l beam -d 'Candidates of the search, 1 (fastest) to 8 [default: 5]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l threads -d 'Threads of the engine [default: the cores, at most 4]' -r
-complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l raw -d 'Bare samples without a header: RATE[,FORMAT][,CHANNELS], such as 16000 or 8000,mulaw or 44100,s16le,2' -r
-complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l offset -d 'Begin here: seconds, or [HOURS:]MINUTES:SECONDS' -r
-complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l duration -d 'Transcribe so much: seconds, or [HOURS:]MINUTES:SECONDS' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l raw -d 'Bare samples without a header: `RATE[,FORMAT][,CHANNELS]`, such as 16000 or 8000,mulaw or 44100,s16le,2' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l offset -d 'Begin here: seconds, or `[HOURS:]MINUTES:SECONDS`' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l duration -d 'Transcribe so much: seconds, or `[HOURS:]MINUTES:SECONDS`' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l channel -d 'One channel, counted from 1, or `all`: each by itself [default: their mix]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l format -d 'Shape of the transcript [default: by the name of the file, else text]' -r -f -a "text\t'One line for each segment, as soon as it is known'
 json\t'One document'

@@ -73,7 +73,7 @@ impl fmt::Display for Encoding {
 impl FromStr for RawFormat {
     type Err = String;
 
-    /// Reads RATE[,FORMAT][,CHANNELS], as `16000`, `8000,mulaw` or `44100,s16le,2`.
+    /// Reads `RATE[,FORMAT][,CHANNELS]`, as `16000`, `8000,mulaw` or `44100,s16le,2`.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = text.split(',').map(str::trim);
         let rate = parts.next().unwrap_or_default();

@@ -91,15 +91,15 @@ pub(crate) struct Args {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Input")]
 pub(super) struct InputArgs {
-    /// Bare samples without a header: RATE[,FORMAT][,CHANNELS], such as 16000 or 8000,mulaw or 44100,s16le,2
+    /// Bare samples without a header: `RATE[,FORMAT][,CHANNELS]`, such as 16000 or 8000,mulaw or 44100,s16le,2
     #[arg(long, value_name = "RATE,…", allow_negative_numbers = true)]
     pub(super) raw: Option<RawFormat>,
 
-    /// Begin here: seconds, or [HOURS:]MINUTES:SECONDS
+    /// Begin here: seconds, or `[HOURS:]MINUTES:SECONDS`
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = time)]
     pub(super) offset: Option<f64>,
 
-    /// Transcribe so much: seconds, or [HOURS:]MINUTES:SECONDS
+    /// Transcribe so much: seconds, or `[HOURS:]MINUTES:SECONDS`
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = length)]
     pub(super) duration: Option<f64>,
 
