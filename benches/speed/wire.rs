@@ -1,6 +1,6 @@
 //! Clients of the wire, and runtimes to drive them.
 
-/// `speechctl.v1`.
+/// What is generated of the contracts.
 #[allow(
     missing_docs,
     dead_code,
@@ -10,23 +10,18 @@
     clippy::too_many_lines,
     reason = "generated"
 )]
-pub(crate) mod v1 {
-    tonic::include_proto!("speechctl.v1");
+mod generated {
+    pub(crate) mod v1 {
+        tonic::include_proto!("speechctl.v1");
+    }
+
+    /// What a worker speaks.
+    pub(crate) mod stt {
+        tonic::include_proto!("macaw.stt");
+    }
 }
 
-/// `macaw.stt`, which a worker speaks.
-#[allow(
-    missing_docs,
-    dead_code,
-    unreachable_pub,
-    clippy::all,
-    clippy::allow_attributes_without_reason,
-    clippy::too_many_lines,
-    reason = "generated"
-)]
-pub(crate) mod stt {
-    tonic::include_proto!("macaw.stt");
-}
+pub(crate) use generated::{stt, v1};
 
 use crate::Result;
 use hyper_util::rt::TokioIo;

@@ -44,17 +44,13 @@ pub(super) fn give(interleaved: &[f32], channels: usize, wanted: Channels) -> Bl
     }
 }
 
-/// Puts earlier audio in front of a block.
-pub(super) fn join(block: &mut Block, earlier: Block) {
-    for (channel, mut earlier) in block.iter_mut().zip(earlier) {
-        earlier.append(channel);
-        *channel = earlier;
+/// Puts later audio behind a block of the same channels; either may hold nothing.
+pub(super) fn join(mut block: Block, later: Block) -> Block {
+    if block.is_empty() {
+        return later;
     }
-}
-
-/// Puts later audio behind a block.
-pub(super) fn join_after(block: &mut Block, later: Block) {
     for (channel, later) in block.iter_mut().zip(later) {
         channel.extend(later);
     }
+    block
 }

@@ -25,6 +25,9 @@ use super::source::{Failure, unreadable};
 /// and too little to find something that looks like MP3 in every large file.
 const PROBE_BYTES: u32 = 4_096;
 
+/// How Matroska and WebM begin.
+const EBML: &[u8; 4] = b"\x1a\x45\xdf\xa3";
+
 /// The usual codecs, and Opus, which symphonia leaves to others.
 static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     let mut codecs = CodecRegistry::new();
@@ -57,7 +60,7 @@ pub(super) struct Container {
 impl Container {
     /// Reads the header of bare samples, which have none.
     pub(super) fn raw(stream: MediaSourceStream<'static>, format: RawFormat, name: &str) -> Result<Self> {
-        Self::wave(Wave::raw(stream, format, name)?)
+        Ok(Self::wave(Wave::raw(stream, format, name)?))
     }
 
     /// Finds out what this is, and reads its header. `failure` knows what was wrong with the input itself.
@@ -72,7 +75,7 @@ impl Container {
         }
         if riff::is_wave(&head) {
             let wave = Wave::open(stream, &head, name).map_err(|error| failure.instead_of(error, name))?;
-            return Self::wave(wave);
+            return Ok(Self::wave(wave));
         }
         let is_mp4 = is_mp4(&head);
         // The index of an M4A may lie behind its audio, where a pipe cannot go first.
@@ -81,12 +84,9 @@ impl Container {
         let mut index = mp4::Index { is_there: true, ..mp4::Index::default() };
         if is_mp4 && stream.is_seekable() {
             index = mp4::look(&mut stream).map_err(|error| unreadable(name, error))?;
-            if index.is_cut_behind {
-                stream = MediaSourceStream::new(Box::new(ReadOnlySource::new(stream)), Default::default());
-            }
         }
         // A reader that could seek would look for the end of these, and give up a whole file for the end that it lacks.
-        if [b"\x1a\x45\xdf\xa3", b"FORM"].iter().any(|name| head.starts_with(*name)) {
+        if index.is_cut_behind || [EBML, b"FORM"].iter().any(|name| head.starts_with(*name)) {
             stream = MediaSourceStream::new(Box::new(ReadOnlySource::new(stream)), Default::default());
         }
         let reader = guarded(|| probe(stream, is_named)).map_err(|fault| match (failure.take(), &fault) {
@@ -106,10 +106,10 @@ impl Container {
         Ok(Self { packets, params, announced, available: None, lead: index.lead, is_named })
     }
 
-    fn wave(wave: Wave) -> Result<Self> {
+    fn wave(wave: Wave) -> Self {
         let (announced, available, params) = (wave.announced(), wave.available(), wave.params().clone());
         let packets = Packets::Wave(Box::new(wave));
-        Ok(Self { packets, params, announced, available, lead: 0.0, is_named: true })
+        Self { packets, params, announced, available, lead: 0.0, is_named: true }
     }
 }
 
@@ -138,8 +138,7 @@ fn read_head(stream: &mut MediaSourceStream<'static>) -> io::Result<Vec<u8>> {
 /// Tells whether these are the first bytes of a container that says what it is. MP3 and AAC do not: they may begin
 /// anywhere, and anything may look like them.
 fn is_named(head: &[u8]) -> bool {
-    // The last is how EBML begins, and with it Matroska and WebM.
-    is_mp4(head) || [b"fLaC", b"OggS", b"FORM", b"caff", b"\x1a\x45\xdf\xa3"].iter().any(|name| head.starts_with(*name))
+    is_mp4(head) || [b"fLaC", b"OggS", b"FORM", b"caff", EBML].iter().any(|name| head.starts_with(*name))
 }
 
 /// MP4 in all its names: M4A, MOV, 3GP.

@@ -12,7 +12,7 @@ use symphonia::core::packet::Packet;
 use crate::error::{Error, Kind, Result};
 
 use super::RECOGNITION_RATE;
-use super::channels::{check_channel, give, join, join_after};
+use super::channels::{check_channel, give, join};
 use super::container::{Container, Packets, audio_track, explain, guarded, not_understood, open_codec};
 use super::raw::RawFormat;
 use super::resample::Resampler;
@@ -280,12 +280,8 @@ impl Decoder {
         let audio = self.interleaved.get(wanted).unwrap_or_default();
         let given = give(audio, channels, self.part.channels);
         let block = self.resamplers.iter_mut().zip(&given).map(|(resampler, samples)| resampler.push(samples));
-        let mut block = block.collect::<Result<Block>>()?;
-        join(&mut block, output);
-        if self.has_enough {
-            join_after(&mut block, self.finish()?);
-        }
-        Ok(block)
+        let block = join(output, block.collect::<Result<Block>>()?);
+        if self.has_enough { Ok(join(block, self.finish()?)) } else { Ok(block) }
     }
 
     /// Prepares for audio of this rate and these channels, which may change where files were joined; what was heard

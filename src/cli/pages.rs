@@ -67,10 +67,7 @@ fn cannot_write(folder: &Path, cause: std::io::Error) -> Error {
 /// The command as users see it: without the verbs that are not for them.
 fn shown() -> clap::Command {
     let all = Cli::command();
-    let (kept, hidden): (Vec<_>, Vec<_>) = all.get_subcommands().cloned().partition(|verb| !verb.is_hide_set());
-    if hidden.is_empty() {
-        return all;
-    }
+    let kept = all.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned();
     let bare = clap::Command::new("speechctl").version(env!("CARGO_PKG_VERSION"));
     let about = all.get_about().cloned().unwrap_or_default();
     let after = all.get_after_help().cloned().unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::{
     audio::decode::{Channels, Part},
     client::{
         Connection, Context, absolute_path,
-        output::{Output, printable},
+        output::{Output, is_closed_pipe, printable},
         target::check_apart,
     },
     error::{Error, Kind, Result},
@@ -27,10 +27,7 @@ use place::Place;
 use source::Recording;
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// What is to be done, checked.
@@ -51,7 +48,7 @@ struct Plan {
 /// # Errors
 /// What is wrong with the recordings, the model or the server.
 pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
-    let plan = Arc::new(Plan::try_new(args, context.output)?);
+    let plan = Plan::try_new(args, context.output)?;
     // A recording that is none is known before a server is started for it.
     let mut first = Some(plan.open(0, &context).await);
     if !plan.args.output.keep_going
@@ -69,13 +66,11 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
         let transcribed = match opened {
             Err(error) => Err(error),
             Ok(recording) => {
-                if server.is_none() {
-                    server = Some(context.connect().await?);
-                }
-                match &server {
-                    Some((connection, _)) => plan.transcribe(number, recording, connection).await,
-                    None => Ok(()),
-                }
+                let (connection, _) = match &server {
+                    Some(server) => server,
+                    None => server.insert(context.connect().await?),
+                };
+                plan.transcribe(number, recording, connection).await
             }
         };
         let Err(error) = transcribed else { continue };
@@ -97,7 +92,7 @@ fn is_of_recording(error: &Error) -> bool {
     let of_request = error.details().field.as_deref().is_some_and(|field| field.starts_with("config"));
     let of_input = matches!(error.kind(), Kind::InvalidInput | Kind::NotFound | Kind::Io | Kind::DataLoss);
     let of_engine = error.details().cause_of_death.is_some();
-    (of_input || of_engine) && !of_request && !crate::client::output::is_closed_pipe(error)
+    (of_input || of_engine) && !of_request && !is_closed_pipe(error)
 }
 
 /// What went wrong on the way.
@@ -144,13 +139,9 @@ impl Plan {
     }
 
     /// Opens a recording, and looks whether it is one.
-    async fn open(self: &Arc<Self>, number: usize, context: &Context) -> Result<Recording> {
-        let plan = Arc::clone(self);
-        let open = move || match plan.args.files.get(number) {
-            Some(file) => Recording::open(file, plan.part),
-            None => Err(Error::new(Kind::Internal, "no such recording")),
-        };
-        context.on_thread(open).await
+    async fn open(&self, number: usize, context: &Context) -> Result<Recording> {
+        let (file, part) = (self.args.files[number].clone(), self.part);
+        context.on_thread(move || Recording::open(&file, part)).await
     }
 
     async fn transcribe(&self, number: usize, recording: Recording, connection: &Connection) -> Result<()> {

@@ -1,19 +1,47 @@
 //! What a path on the command line means as a place to write to.
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    client::output,
+    error::{Error, Kind, Result},
+};
 use std::{
-    fs::{self, File, Permissions},
-    io,
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 /// Where something is written.
 pub(crate) enum Target {
     Stdout,
-    /// What is there and cannot be replaced: a pipe, a device.
-    Device(File),
+    /// What is there and cannot be replaced.
+    Device(Device),
     /// A file, links followed, and the permissions of the one that is there.
     File(PathBuf, Option<Permissions>),
+}
+
+/// A pipe or a device, which takes what is written as it comes.
+pub(crate) struct Device {
+    file: File,
+    path: PathBuf,
+}
+
+impl Device {
+    /// Opens it; `options` say how it is written.
+    fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
+        let file = options.open(path).map_err(|cause| cannot_write(path, cause))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Writes, at once.
+    ///
+    /// # Errors
+    /// `Io`; a closed pipe.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|cause| match cause.kind() {
+            io::ErrorKind::BrokenPipe => output::closed_pipe(),
+            _ => cannot_write(&self.path, cause),
+        })
+    }
 }
 
 impl Target {
@@ -29,8 +57,7 @@ impl Target {
         let is_descriptor = path == Path::new("/dev/stderr")
             || ["/dev/fd/", "/proc/self/fd/"].iter().any(|folder| path.starts_with(folder));
         if is_descriptor {
-            let file = fs::OpenOptions::new().append(true).open(path).map_err(|cause| cannot_write(path, cause))?;
-            return Ok(Target::Device(file));
+            return Device::open(path, OpenOptions::new().append(true)).map(Target::Device);
         }
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
@@ -38,8 +65,7 @@ impl Target {
                 Err(Error::invalid(message))
             }
             Ok(metadata) if !metadata.is_file() => {
-                let file = fs::OpenOptions::new().write(true).open(path).map_err(|cause| cannot_write(path, cause))?;
-                Ok(Target::Device(file))
+                Device::open(path, OpenOptions::new().write(true)).map(Target::Device)
             }
             Ok(metadata) => {
                 // Through a link, so that the link stays one.

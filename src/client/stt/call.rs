@@ -5,7 +5,7 @@ use crate::{
         Connection,
         output::Output,
         stt::{
-            format::{Ending, Heading, Shape},
+            format::{Ending, Entry, Heading, Shape},
             merge::Merge,
             place::Place,
             progress::Progress,
@@ -53,9 +53,7 @@ impl Job<'_> {
         if ending.is_err() {
             // What one channel has waited with for another is not lost with it.
             for entry in merge.rest() {
-                let text = self.shape.entry(entry)?;
-                self.write(&text, &progress)?;
-                self.place.note_entry();
+                self.write_entry(entry, &progress)?;
             }
         }
         progress.end();
@@ -128,9 +126,7 @@ impl Job<'_> {
                 None | Some(Event::Started(_)) => {}
             }
             while let Some(entry) = merge.next() {
-                let text = self.shape.entry(entry)?;
-                self.write(&text, progress)?;
-                self.place.note_entry();
+                self.write_entry(entry, progress)?;
             }
         }
         if ended < count {
@@ -138,6 +134,13 @@ impl Job<'_> {
             return Err(Error::new(Kind::Unavailable, message));
         }
         Ok(ending)
+    }
+
+    fn write_entry(&mut self, entry: Entry, progress: &Progress) -> Result<()> {
+        let text = self.shape.entry(entry)?;
+        self.write(&text, progress)?;
+        self.place.note_entry();
+        Ok(())
     }
 
     /// Writes more of the transcript, past the line of progress where both are on one terminal.

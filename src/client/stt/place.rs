@@ -2,9 +2,9 @@
 
 use crate::{
     client::{
-        output::{self, Output},
+        output::Output,
         stt::format::Format,
-        target::{Target, cannot_write, check_apart},
+        target::{Device, Target, cannot_write, check_apart},
     },
     error::{Error, Kind, Result},
 };
@@ -22,8 +22,7 @@ const MOST_PARTS: usize = 99;
 /// Takes one transcript.
 pub(super) enum Place {
     Stdout(Output),
-    /// A pipe or a device.
-    Device(File, PathBuf),
+    Device(Device),
     File(Partial),
 }
 
@@ -47,7 +46,7 @@ impl Place {
     pub(super) fn open(path: &Path, output: Output) -> Result<Self> {
         Ok(match Target::of(path)? {
             Target::Stdout => Place::Stdout(output),
-            Target::Device(file) => Place::Device(file, path.to_owned()),
+            Target::Device(device) => Place::Device(device),
             Target::File(place, permissions) => {
                 let (file, part) = create_beside(&place, permissions)?;
                 Place::File(Partial { file: Some(file), part, place, has_entries: false, output })
@@ -70,10 +69,7 @@ impl Place {
         }
         match self {
             Place::Stdout(output) => output.bytes(text.as_bytes()),
-            Place::Device(file, path) => file.write_all(text.as_bytes()).map_err(|cause| match cause.kind() {
-                io::ErrorKind::BrokenPipe => output::closed_pipe(),
-                _ => cannot_write(path, cause),
-            }),
+            Place::Device(device) => device.write(text.as_bytes()),
             Place::File(partial) => {
                 let Partial { file, place, .. } = &mut *partial;
                 if let Some(file) = file {

@@ -3,15 +3,15 @@
 use crate::{
     audio::encode::{Container, Encoder},
     client::{
-        output::{self, Output},
-        target::{Target, cannot_write},
+        output::Output,
+        target::{Device, Target, cannot_write},
     },
     error::{Error, Kind, Result},
 };
 use rustix::fs::{OFlags, SeekFrom};
 use std::{
-    fs::{self, File},
-    io::{self, Seek, Write},
+    fs,
+    io::{Seek, Write},
     path::{Path, PathBuf},
 };
 use tempfile::NamedTempFile;
@@ -30,7 +30,7 @@ enum Place {
     File(Beside),
     /// What cannot be replaced by renaming. Flows as it is made. Where stdout is a file, this is where we begin in it.
     Stdout(Output, Option<u64>),
-    Device(File, PathBuf),
+    Device(Device),
 }
 
 /// A new file beside the place of the one that it will be.
@@ -47,7 +47,7 @@ impl Sink {
     pub(super) fn open(path: &Path, container: Container, output: Output) -> Result<Self> {
         let place = match Target::of(path)? {
             Target::Stdout => Place::Stdout(output, place_in_file()),
-            Target::Device(file) => Place::Device(file, path.to_owned()),
+            Target::Device(device) => Place::Device(device),
             Target::File(place, permissions) => Place::File(Beside::create(&place, permissions)?),
         };
         Ok(Self { place, container, encoder: None })
@@ -111,10 +111,7 @@ impl Place {
         match self {
             Place::File(beside) => beside.new.write_all(bytes).map_err(|cause| cannot_write(&beside.place, cause)),
             Place::Stdout(output, _) => output.bytes(bytes),
-            Place::Device(file, path) => file.write_all(bytes).map_err(|cause| match cause.kind() {
-                io::ErrorKind::BrokenPipe => output::closed_pipe(),
-                _ => cannot_write(path, cause),
-            }),
+            Place::Device(device) => device.write(bytes),
         }
     }
 
