@@ -12,6 +12,8 @@ const PROTOS: &[&str] = &[
     "proto/example/speech_recognition.proto",
     "proto/macaw/stt_worker.proto",
     "proto/macaw/tts_worker.proto",
+    "proto/speechctl/v1/models.proto",
+    "proto/speechctl/v1/registry.proto",
     "proto/speechctl/v1/speech.proto",
 ];
 

@@ -118,7 +118,7 @@ impl Worker {
     /// See [`Failure`].
     pub(crate) async fn voices(&self) -> Result<tts::ListVoicesResponse, Failure> {
         let mut client = TtsWorkerClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE);
-        let reply = self.while_alive(client.list_voices(tts::ListVoicesRequest {})).await?;
+        let reply = self.while_alive(client.list_voices(tts::ListVoicesRequest::default())).await?;
         Ok(reply.into_inner())
     }
 
