@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use std::{fmt, path::PathBuf};
 
+/// What identifies a build to other processes: its engines give the same answers as those of another of the same name.
+pub(crate) const BUILD_ID: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
+
 /// The clock of a recording: samples at 16 kHz since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Samples(pub(crate) i64);
@@ -116,6 +119,8 @@ pub(crate) struct Voice {
     pub(crate) languages: Vec<String>,
     /// Who it sounds like, if that is known.
     pub(crate) gender: Option<Gender>,
+    /// The engine, or the worker elsewhere, that has it.
+    pub(crate) engine: String,
 }
 
 /// Who a voice sounds like.
@@ -150,6 +155,22 @@ pub(crate) enum ModelId {
     Espeak,
     /// No model: deterministic, and faulty on request (the text after "mock:").
     Mock(String),
+    /// Whatever the worker at this address has, which somebody else runs and we call.
+    Called {
+        /// `http://HOST:PORT` or `unix:PATH`.
+        address: String,
+        /// Whether it recognises; else it speaks.
+        recognises: bool,
+    },
+    /// What workers have that dialled in under this name.
+    DialledIn {
+        /// As they announced it.
+        name: String,
+        /// Whether they recognise.
+        recognises: bool,
+        /// Whether they speak.
+        speaks: bool,
+    },
 }
 
 impl ModelId {
@@ -159,18 +180,40 @@ impl ModelId {
             ModelId::Whisper(_) | ModelId::SelfTest => "whisper",
             ModelId::Espeak => "espeak",
             ModelId::Mock(_) => "mock",
+            ModelId::Called { .. } | ModelId::DialledIn { .. } => "elsewhere",
+        }
+    }
+
+    /// Whether it writes down what is said.
+    pub(crate) fn recognises(&self) -> bool {
+        match self {
+            ModelId::Whisper(_) | ModelId::SelfTest | ModelId::Mock(_) => true,
+            ModelId::Espeak => false,
+            ModelId::Called { recognises, .. } | ModelId::DialledIn { recognises, .. } => *recognises,
+        }
+    }
+
+    /// Whether it speaks.
+    pub(crate) fn speaks(&self) -> bool {
+        match self {
+            ModelId::Whisper(_) | ModelId::SelfTest => false,
+            ModelId::Espeak | ModelId::Mock(_) => true,
+            ModelId::Called { recognises, .. } => !recognises,
+            ModelId::DialledIn { speaks, .. } => *speaks,
         }
     }
 
     /// What a worker's command line says to load it: `--engine ENGINE`, and `--model MODEL` where there is one.
-    pub(crate) fn arguments(&self) -> (String, Option<PathBuf>) {
-        match self {
+    /// `None` for what runs elsewhere.
+    pub(crate) fn arguments(&self) -> Option<(String, Option<PathBuf>)> {
+        Some(match self {
             ModelId::Whisper(path) => ("whisper".to_owned(), Some(path.clone())),
             ModelId::SelfTest => ("whisper".to_owned(), Some(PathBuf::from("selftest"))),
             ModelId::Espeak => ("espeak".to_owned(), None),
             ModelId::Mock(faults) if faults.is_empty() => ("mock".to_owned(), None),
             ModelId::Mock(faults) => (format!("mock:{faults}"), None),
-        }
+            ModelId::Called { .. } | ModelId::DialledIn { .. } => return None,
+        })
     }
 
     /// The inverse of [`ModelId::arguments`].
@@ -203,6 +246,8 @@ impl fmt::Display for ModelId {
             ModelId::Espeak => f.write_str("espeak"),
             ModelId::Mock(faults) if faults.is_empty() => f.write_str("mock"),
             ModelId::Mock(faults) => write!(f, "mock:{faults}"),
+            ModelId::Called { address, .. } => f.write_str(address),
+            ModelId::DialledIn { name, .. } => f.write_str(name),
         }
     }
 }
@@ -232,7 +277,7 @@ mod tests {
             ModelId::Mock(String::new()),
             ModelId::Mock("crash@2.5s".to_owned()),
         ] {
-            let (engine, model) = id.arguments();
+            let (engine, model) = id.arguments().expect("it runs here");
             assert_eq!(ModelId::from_arguments(&engine, model).expect("it is valid"), id);
         }
     }

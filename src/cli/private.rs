@@ -5,7 +5,7 @@ use crate::{
     client::{PrivateServer, Spawner},
     config,
     error::{Error, Kind, Result},
-    server::{Bound, DEFAULT_VOICE, Settings},
+    server::{Bound, Settings, Spares},
     shutdown,
 };
 use std::{
@@ -41,14 +41,20 @@ async fn start(place: Folder) -> Result<PrivateServer> {
         listen: vec![address.clone()],
         insecure: false,
         model: None,
-        voice: DEFAULT_VOICE.to_owned(),
-        is_private: true,
+        voice: None,
         program: config::own_program()?,
         cache: config::cache_folder(config::env),
         threads: 0,
         drain: Duration::from_millis(500),
         load_timeout: super::serve::LOAD_TIMEOUT,
         hang_timeout: super::serve::HANG_TIMEOUT,
+        workers: Vec::new(),
+        // There is one call, and no next.
+        spares: Spares::Never,
+        idle_timeout: Duration::ZERO,
+        self_check: Duration::ZERO,
+        worker_memory: super::serve::worker_memory(None),
+        registration: None,
     };
     let bound = Bound::bind(settings).await?;
     place.lock().unwrap_or_else(PoisonError::into_inner).replace(folder);

@@ -4,10 +4,10 @@ use crate::{
     client::{self, output},
     config,
     error::{Error, Kind, Result},
-    server::{Bound, DEFAULT_VOICE, Settings},
+    server::{self, Bound, Settings, Spares},
     shutdown::{self, Notice},
 };
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Large models on slow disks take a minute.
@@ -41,9 +41,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "MODEL", env = "SPEECHCTL_MODEL")]
     model: Option<String>,
 
-    /// Voice of requests that name none
-    #[arg(long, value_name = "VOICE", env = "SPEECHCTL_VOICE", default_value = DEFAULT_VOICE)]
-    voice: String,
+    /// Voice of requests that name none [default: en-us; with `--worker tts=…`, that worker's own]
+    #[arg(long, value_name = "VOICE", env = "SPEECHCTL_VOICE")]
+    voice: Option<String>,
 
     /// Threads of an engine [default: the cores, at most 4]
     #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", allow_negative_numbers = true, value_parser = output::threads)]
@@ -60,6 +60,66 @@ pub(super) struct Args {
     /// How long an engine may work without a sign of life before it is replaced
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = output::seconds)]
     hang_timeout: Duration,
+
+    /// A worker that somebody else runs: `stt=http://HOST:PORT` or `tts=http://HOST:PORT`, which speaks the contracts in
+    /// proto/macaw; may be given more than once. The first of each role serves requests that name no model or voice
+    #[arg(long, value_name = "ROLE=ADDRESS", help_heading = "Workers")]
+    worker: Vec<String>,
+
+    /// Let workers dial in here: HOST:PORT (port 0: the system chooses); see `speechctl worker --help`
+    #[arg(long, value_name = "ADDRESS", requires = "registration_token", help_heading = "Workers")]
+    registration: Option<String>,
+
+    /// Where to write the token that the next worker to dial in needs; a fresh one is written each time one was used
+    #[arg(long, value_name = "FILE", requires = "registration", help_heading = "Workers")]
+    registration_token: Option<PathBuf>,
+
+    /// Start a worker before it is needed, for each model in use, so that the loss of one costs no time: where memory
+    /// allows, always, or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Workers")]
+    spares: SparesArg,
+
+    /// Unload a model that was not used for so long; 0 = never
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = output::seconds_or_zero, help_heading = "Workers")]
+    idle_timeout: Duration,
+
+    /// Have a worker that was idle for so long show that its engine works; one that fails is replaced; 0 = never
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = output::seconds_or_zero, help_heading = "Workers")]
+    self_check: Duration,
+
+    /// The most memory that a worker may take, such as 2G; 0 = no limit [default: three quarters of what there is]
+    #[arg(long, value_name = "SIZE", value_parser = output::size, help_heading = "Workers")]
+    worker_memory: Option<u64>,
+}
+
+/// When to start a worker before it is needed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum SparesArg {
+    /// Where memory allows
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl From<SparesArg> for Spares {
+    fn from(arg: SparesArg) -> Self {
+        match arg {
+            SparesArg::Auto => Spares::WhereMemoryAllows,
+            SparesArg::Always => Spares::Always,
+            SparesArg::Never => Spares::Never,
+        }
+    }
+}
+
+/// The most memory of a worker when nothing is said: it leaves some to everybody else.
+pub(super) fn worker_memory(wanted: Option<u64>) -> Option<u64> {
+    match wanted {
+        Some(0) => None,
+        Some(bytes) => Some(bytes),
+        None => server::total_memory().map(|bytes| bytes / 4 * 3),
+    }
 }
 
 /// Serves until a signal.
@@ -70,19 +130,26 @@ pub(super) async fn run(args: Args) -> Result<()> {
         insecure: args.insecure,
         model: args.model.map(absolute).transpose()?,
         voice: args.voice,
-        is_private: false,
         program: config::own_program()?,
         cache: config::cache_folder(config::env),
         threads: args.threads.unwrap_or(0),
         drain: args.drain_timeout,
         load_timeout: args.load_timeout,
         hang_timeout: args.hang_timeout,
+        workers: args.worker,
+        spares: args.spares.into(),
+        idle_timeout: args.idle_timeout,
+        self_check: args.self_check,
+        worker_memory: worker_memory(args.worker_memory),
+        registration: args.registration.zip(args.registration_token),
     };
     // Before the line that says ready: whoever reads it may send a signal at once.
     let signals = tokio::spawn(escalate_on_signals(notice)?);
     let bound = Bound::bind(settings).await?;
+    let registration = bound.registration();
     let ready = |addresses: &[String]| {
-        output::Output::new(false, 0).line(&format!("speechctl: listening on {}", addresses.join(", ")))
+        let workers = registration.map(|address| format!("; workers may dial in on {address}")).unwrap_or_default();
+        output::Output::new(false, 0).line(&format!("speechctl: listening on {}{workers}", addresses.join(", ")))
     };
     let result = bound.serve(listener, ready).await;
     signals.abort();

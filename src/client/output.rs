@@ -116,6 +116,28 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| "they are too many seconds".to_owned())
 }
 
+/// Reads a flag's seconds, of which there may be none.
+///
+/// # Errors
+/// A sentence for clap.
+pub(crate) fn seconds_or_zero(text: &str) -> Result<Duration, String> {
+    if text.trim_end_matches('s').parse() == Ok(0.0) { Ok(Duration::ZERO) } else { seconds(text) }
+}
+
+/// Reads a flag's size in bytes: "512M", "2G", "100000". The letters stand for powers of 1,024.
+///
+/// # Errors
+/// A sentence for clap.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let number = upper.trim_end_matches("IB").trim_end_matches('B');
+    let units = [('K', 1u64 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)];
+    let (digits, unit) =
+        units.into_iter().find_map(|(letter, unit)| Some((number.strip_suffix(letter)?, unit))).unwrap_or((number, 1));
+    let count: u64 = digits.trim().parse().map_err(|_| "it is no size, such as 512M or 2G".to_owned())?;
+    count.checked_mul(unit).ok_or_else(|| "it is more than any machine has".to_owned())
+}
+
 /// Reads a flag's place in a recording: "90", "1:30", "1:01:30.5", with or without "s". In seconds.
 ///
 /// # Errors
@@ -184,7 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn sizes_are_read() {
+        assert_eq!(size("512M"), Ok(512 << 20));
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        assert_eq!(size("0"), Ok(0));
+        for wrong in ["", "M", "-1", "1.5G", "lots", "99999999999G"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn seconds_are_read() {
+        assert_eq!(seconds_or_zero("0"), Ok(Duration::ZERO));
+        assert_eq!(seconds_or_zero("2"), Ok(Duration::from_secs(2)));
+        assert!(seconds_or_zero("-1").is_err());
         assert_eq!(seconds("10"), Ok(Duration::from_secs(10)));
         assert_eq!(seconds("0.5s"), Ok(Duration::from_millis(500)));
         for wrong in ["", "0", "-1", "soon", "1e300", "NaN"] {

@@ -17,6 +17,9 @@ use tokio_stream::{
 };
 use tonic::transport::server::Router;
 
+/// How long to leave the system alone when it has nothing left.
+const EXHAUSTED: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// One address that is listened on.
 #[derive(Debug)]
 pub(super) enum Socket {
@@ -77,23 +80,46 @@ impl Socket {
         let stopped = async move { stop.wanted(Stop::Drain).await };
         let result = match self {
             Socket::Tcp(listener, _) => {
-                let incoming = TcpListenerStream::new(listener).map(|stream| {
-                    stream.inspect(|stream| {
+                let incoming = TcpListenerStream::new(listener).then(|stream| {
+                    let stream = stream.inspect(|stream| {
                         // Small messages both ways: none may wait for another to fill a packet.
                         if let Err(error) = stream.set_nodelay(true) {
                             tracing::debug!(%error, "Connection stays with Nagle's algorithm.");
                         }
-                    })
+                    });
+                    patiently(stream)
                 });
                 server.serve_with_incoming_shutdown(incoming, stopped).await
             }
             Socket::Unix(listener, file) => {
-                let result = server.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopped).await;
+                let incoming = UnixListenerStream::new(listener).then(patiently);
+                let result = server.serve_with_incoming_shutdown(incoming, stopped).await;
                 drop(file);
                 result
             }
         };
         result.map_err(|cause| Error::new(Kind::Io, "a listening socket failed").because(cause))
+    }
+}
+
+/// Leaves the system alone for a moment when it has no descriptor or memory for a connection: trying again at once, as
+/// the transport does, would help nobody and take a whole processor.
+async fn patiently<S>(stream: io::Result<S>) -> io::Result<S> {
+    if let Err(error) = &stream {
+        tracing::warn!(%error, "Cannot take a connection.");
+        tokio::time::sleep(EXHAUSTED).await;
+    }
+    stream
+}
+
+/// Binds a TCP address.
+///
+/// # Errors
+/// As those of [`Socket::bind`].
+pub(super) async fn bind_tcp_listener(address: &str, insecure: bool) -> Result<TcpListener> {
+    match bind_tcp(address, insecure).await? {
+        Socket::Tcp(listener, _) => Ok(listener),
+        Socket::Unix(..) => Err(Error::new(Kind::Config, format!("`{address}` is no HOST:PORT"))),
     }
 }
 

@@ -2,6 +2,8 @@
 //! foreign code is libopus, among the decoders of files.
 
 mod api;
+mod availability;
+mod elsewhere;
 mod guard;
 mod listen;
 mod recognition;
@@ -15,11 +17,12 @@ use crate::{
     shutdown::{self, Stop},
     speech::ModelId,
 };
-use api::{speech::Speech, tutorial::Tutorial};
+use api::{models::Models, speech::Speech, tutorial::Tutorial};
 use guard::deadline::DeadlineLayer;
 use listen::Socket;
 use std::{path::PathBuf, sync::Arc, time::Duration};
-use supervisor::{Null, Spares, Supervisor};
+pub(crate) use supervisor::{Spares, memory::total as total_memory};
+use supervisor::{Supervisor, registry::Registry};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
@@ -55,12 +58,10 @@ pub(crate) struct Settings {
     pub(crate) insecure: bool,
     /// The recogniser of requests that name none.
     pub(crate) model: Option<String>,
-    /// The voice of requests that name none.
-    pub(crate) voice: String,
+    /// The voice of requests that name none; `None` leaves it to the server.
+    pub(crate) voice: Option<String>,
     /// The program that workers run: this one.
     pub(crate) program: PathBuf,
-    /// Whether it serves one call and ends.
-    pub(crate) is_private: bool,
     /// Where workers unpack things.
     pub(crate) cache: PathBuf,
     /// Threads of an engine; 0 = the worker's own choice.
@@ -71,6 +72,18 @@ pub(crate) struct Settings {
     pub(crate) load_timeout: Duration,
     /// How long a worker may work without a sign of life.
     pub(crate) hang_timeout: Duration,
+    /// Workers that somebody else runs: `stt=ADDRESS`, `tts=ADDRESS`.
+    pub(crate) workers: Vec<String>,
+    /// Whether workers are started before they are needed.
+    pub(crate) spares: Spares,
+    /// How long a model may be unused before it is unloaded; zero = for ever.
+    pub(crate) idle_timeout: Duration,
+    /// How long a worker may be idle before it has to show that it can work; zero = for ever.
+    pub(crate) self_check: Duration,
+    /// The most memory that a worker may take, bytes; `None` = no limit.
+    pub(crate) worker_memory: Option<u64>,
+    /// Where workers may dial in, and the file for their tokens.
+    pub(crate) registration: Option<(String, PathBuf)>,
 }
 
 /// What all calls share. Cheap to clone.
@@ -79,6 +92,10 @@ struct Shared {
     supervisor: Supervisor,
     speaker: speaking::Speaker,
     default_model: Option<ModelId>,
+    /// What requests mean that name nothing: a recogniser, if there is one, and a synthesiser.
+    defaults: Vec<ModelId>,
+    /// The notice to stop, for streams that nothing else would end.
+    stop: shutdown::Listener,
     /// Places for recordings that are being written down.
     recognitions: Arc<Semaphore>,
 }
@@ -94,9 +111,28 @@ impl Shared {
 
     /// The recogniser that a request means.
     fn recognizer(&self, name: &str, paths: Paths) -> Result<ModelId> {
+        let not_built_in = |name: &&str| !["", "selftest"].contains(name);
         match (name, &self.default_model) {
             ("", Some(model)) => Ok(model.clone()),
-            _ => models::recognizer(name, paths),
+            _ => match Some(name).filter(not_built_in).and_then(|name| self.supervisor.directory().find(name)) {
+                Some(model) if model.recognises() => Ok(model),
+                Some(_) => Err(Error::invalid(format!("model `{name}` does not recognise")).in_field("config.model")),
+                None => models::recognizer(name, paths),
+            },
+        }
+    }
+
+    /// The model of this name, whatever it does.
+    fn model(&self, name: &str, paths: Paths) -> Result<ModelId> {
+        match name {
+            "espeak" => Ok(ModelId::Espeak),
+            _ => match self.supervisor.directory().find(name) {
+                Some(model) => Ok(model),
+                None => models::recognizer(name, paths).map_err(|error| {
+                    // There it is a field of its own, not one of a config.
+                    Error::new(error.kind(), error.to_string()).in_field("model")
+                }),
+            },
         }
     }
 }
@@ -107,6 +143,9 @@ pub(crate) struct Bound {
     sockets: Vec<Socket>,
     settings: Settings,
     default_model: Option<ModelId>,
+    /// Models of workers that somebody else runs.
+    called: Vec<ModelId>,
+    registry: Option<Registry>,
 }
 
 impl Bound {
@@ -120,11 +159,34 @@ impl Bound {
             None | Some("") => None,
             Some(name) => Some(default_model(name)?),
         };
+        let called = settings.workers.iter().map(|worker| elsewhere::parse(worker)).collect::<Result<Vec<_>>>()?;
+        let default_model = default_model.or_else(|| called.iter().find(|model| model.recognises()).cloned());
         let mut sockets = Vec::new();
         for address in &settings.listen {
             sockets.push(Socket::bind(address, settings.insecure).await?);
         }
-        Ok(Self { sockets, settings, default_model })
+        let registry = match &settings.registration {
+            Some((address, token_file)) => {
+                let listener = listen::bind_tcp_listener(address, settings.insecure).await?;
+                Some(Registry::try_new(listener, token_file.clone())?)
+            }
+            None => None,
+        };
+        Ok(Self { sockets, settings, default_model, called, registry })
+    }
+
+    /// Where workers may dial in, with the port that the system chose.
+    pub(crate) fn registration(&self) -> Option<String> {
+        self.registry.as_ref().map(|registry| registry.address().to_owned())
+    }
+
+    /// What requests mean that name nothing.
+    fn defaults(&self) -> Vec<ModelId> {
+        let speaker = match self.settings.voice {
+            Some(_) => None,
+            None => self.called.iter().find(|model| model.speaks()).cloned(),
+        };
+        self.default_model.iter().cloned().chain([speaker.unwrap_or(ModelId::Espeak)]).collect()
     }
 
     /// Every address, with the ports that the system chose.
@@ -144,9 +206,14 @@ impl Bound {
     ) -> Result<()> {
         let drain = self.settings.drain;
         let mut tasks = JoinSet::new();
-        let supervisor = Supervisor::start(supervisor_settings(&self.settings), &mut tasks);
-        let speaker = speaking::Speaker::new(supervisor.clone(), self.settings.voice.clone());
-        if self.settings.voice != DEFAULT_VOICE {
+        let defaults = self.defaults();
+        let settings = supervisor_settings(&self.settings, &defaults, &self.called);
+        let supervisor = Supervisor::start(settings, &mut tasks)?;
+        // A worker elsewhere has a voice of its own when none is named.
+        let own_voice = if defaults.contains(&ModelId::Espeak) { DEFAULT_VOICE } else { "" };
+        let voice = self.settings.voice.clone().unwrap_or_else(|| own_voice.to_owned());
+        let speaker = speaking::Speaker::new(supervisor.clone(), voice.clone());
+        if self.settings.voice.is_some() && voice != DEFAULT_VOICE {
             tokio::select! {
                 tried = speaker.try_default() => tried?,
                 () = stop.wanted(Stop::Drain) => return Ok(()),
@@ -156,13 +223,23 @@ impl Bound {
         let shared = Shared {
             supervisor: supervisor.clone(),
             speaker,
-            default_model: self.default_model,
+            default_model: self.default_model.clone(),
+            defaults: defaults.clone(),
+            stop: stop.clone(),
             recognitions: Arc::new(Semaphore::new(MAX_RECOGNITIONS)),
         };
 
         let (health, health_service) = tonic_health::server::health_reporter();
         for name in names() {
             health.set_service_status(name, ServingStatus::Serving).await;
+        }
+        // What is told now is true by the time that somebody can ask.
+        let states = supervisor.defaults();
+        let at_first = states.borrow().clone();
+        availability::tell(&health, &at_first).await;
+        let availability = tasks.spawn(availability::follow(health.clone(), states));
+        if let Some(registry) = self.registry {
+            tasks.spawn(registry.serve(supervisor.clone()));
         }
         let routes = routes(shared, health_service)?;
         let mut servers = JoinSet::new();
@@ -180,6 +257,7 @@ impl Bound {
             () = stop.wanted(Stop::Drain) => Ok(()),
             Some(ended) = servers.join_next() => ended.unwrap_or_else(|_| Err(failed())),
         };
+        availability.abort();
         for name in names() {
             health.set_service_status(name, ServingStatus::NotServing).await;
         }
@@ -222,21 +300,33 @@ fn default_model(name: &str) -> Result<ModelId> {
     Ok(model)
 }
 
-fn supervisor_settings(settings: &Settings) -> supervisor::Settings {
+fn supervisor_settings(settings: &Settings, defaults: &[ModelId], called: &[ModelId]) -> supervisor::Settings {
+    let unless_zero = |duration: Duration| Some(duration).filter(|duration| !duration.is_zero());
     supervisor::Settings {
         program: settings.program.clone(),
         cache: settings.cache.clone(),
         threads: settings.threads,
         load_timeout: settings.load_timeout,
         hang_timeout: settings.hang_timeout,
-        spares: if settings.is_private { Spares::None } else { Spares::Kept },
-        null: Null::detect(),
+        spares: settings.spares,
+        idle_timeout: unless_zero(settings.idle_timeout),
+        self_check: unless_zero(settings.self_check),
+        worker_memory: settings.worker_memory,
+        defaults: defaults.to_vec(),
+        called: called.to_vec(),
     }
 }
 
 /// The names under which health is asked for: the whole, each service, and what they do.
-fn names() -> [&'static str; 5] {
-    ["", example::speech_recognition_server::SERVICE_NAME, v1::speech_recognition_server::SERVICE_NAME, "stt", "tts"]
+fn names() -> [&'static str; 6] {
+    [
+        "",
+        example::speech_recognition_server::SERVICE_NAME,
+        v1::speech_recognition_server::SERVICE_NAME,
+        v1::models_server::SERVICE_NAME,
+        "stt",
+        "tts",
+    ]
 }
 
 /// Every service of the public port.
@@ -246,6 +336,7 @@ where
 {
     let speech = v1::speech_recognition_server::SpeechRecognitionServer::new(Speech(shared.clone()))
         .max_decoding_message_size(MAX_MESSAGE);
+    let models = v1::models_server::ModelsServer::new(Models(shared.clone()));
     let tutorial = example::speech_recognition_server::SpeechRecognitionServer::new(Tutorial(shared))
         .max_decoding_message_size(MAX_TUTORIAL_MESSAGE);
     let reflection = || {
@@ -255,6 +346,7 @@ where
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .with_service_name(example::speech_recognition_server::SERVICE_NAME)
             .with_service_name(v1::speech_recognition_server::SERVICE_NAME)
+            .with_service_name(v1::models_server::SERVICE_NAME)
             .with_service_name("grpc.health.v1.Health")
     };
     let broken = |cause| Error::new(Kind::Internal, "the descriptors are broken").because(cause);
@@ -262,6 +354,7 @@ where
     let reflection_v1alpha = reflection().build_v1alpha().map_err(|cause| broken(Box::new(cause)))?;
     Ok(Routes::new(speech)
         .add_service(tutorial)
+        .add_service(models)
         .add_service(health)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)

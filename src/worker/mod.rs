@@ -28,7 +28,7 @@ use tonic::service::Routes;
 const MAX_MESSAGE: usize = 64 << 20;
 
 /// What identifies a build, for the log of the server.
-pub(crate) const BUILD_ID: &str = concat!(env!("CARGO_PKG_VERSION"), "-worker1");
+use crate::speech::BUILD_ID;
 
 /// Runs one engine; started by `speechctl serve`, not by hand
 #[derive(Clone, Debug, clap::Args)]

@@ -1,5 +1,6 @@
 //! The contracts on the wire, one file each. Thin: check, convert, call, answer.
 
+pub(crate) mod models;
 pub(crate) mod page;
 pub(crate) mod respond;
 pub(crate) mod speech;

@@ -43,6 +43,11 @@ impl<T> Outlet<T> {
             Err(_) => Err(Error::new(Kind::Deadline, "the caller has not read for ten minutes")),
         }
     }
+
+    /// Waits until the caller has gone.
+    pub(crate) async fn closed(&self) {
+        self.0.closed().await;
+    }
 }
 
 /// The messages of a task, and the task.

@@ -97,13 +97,13 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
             filter: &request.filter,
             order_by: &request.order_by,
         };
-        let page = page::page(known.voices.clone(), &wish)?;
+        let page = page::page(known.voices, &wish)?;
         let default = self.0.speaker.default_voice();
         Ok(Response::new(pb::ListVoicesResponse {
             voices: page.entries.into_iter().map(|voice| listed(voice, default)).collect(),
             next_page_token: page.next_page_token,
             total_count: i32::try_from(page.total).unwrap_or(i32::MAX),
-            variants: known.variants.clone(),
+            variants: known.variants,
         }))
     }
 }
@@ -256,7 +256,7 @@ impl Listed for Voice {
             "voice" => self.id.eq_ignore_ascii_case(value),
             "name" => self.name.eq_ignore_ascii_case(value),
             "gender" => self.gender.is_some_and(|gender| gender.word().eq_ignore_ascii_case(value)),
-            "engine" => value == "espeak",
+            "engine" => self.engine == value,
             _ => speaks(self, value),
         }
     }
@@ -266,7 +266,7 @@ impl Listed for Voice {
             "name" => self.name.clone(),
             "gender" => self.gender.map_or("", Gender::word).to_owned(),
             "language" => self.languages.first().cloned().unwrap_or_default(),
-            "engine" => "espeak".to_owned(),
+            "engine" => self.engine.clone(),
             _ => self.id.clone(),
         }
     }
@@ -295,8 +295,9 @@ fn listed(voice: Voice, default: &str) -> pb::Voice {
         name: voice.name,
         languages: voice.languages,
         gender: gender.into(),
-        engine: "espeak".to_owned(),
-        sample_rate_hertz: 22_050,
+        // Others do not say it before they speak.
+        sample_rate_hertz: if voice.engine == "espeak" { 22_050 } else { 0 },
+        engine: voice.engine,
     }
 }
 

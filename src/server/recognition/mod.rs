@@ -6,8 +6,8 @@ mod windows;
 use crate::{
     audio,
     error::{Error, Result},
-    proto::{convert, stt},
-    server::supervisor::{Supervisor, worker::Failure},
+    proto::stt,
+    server::supervisor::{Ended, Supervisor, lies::Transcript},
     speech::{self, ModelId, Samples, Segment},
 };
 use feed::Feed;
@@ -117,15 +117,10 @@ impl Recognition {
 
     async fn decode(&mut self, window: Window) -> Result<Decided> {
         let request = self.request(&window);
-        let length = Samples(window.samples.len() as i64);
-        let call = transcribe(&self.supervisor, &self.model, self.deadline, request, length);
+        let call = transcribe(&self.supervisor, &self.model, self.deadline, request, &window.samples);
         let transcript = read_ahead(&mut self.feed, &mut self.windows, &mut self.failed, call).await?;
-        // An engine that hears words in digital silence makes them up.
-        let is_silent = window.samples.iter().all(|sample| *sample == 0);
-        let segments: Vec<Segment> = match is_silent {
-            true => Vec::new(),
-            false => transcript.segments.into_iter().map(|segment| segment.shifted(window.start)).collect(),
-        };
+        let segments: Vec<Segment> =
+            transcript.segments.into_iter().map(|segment| segment.shifted(window.start)).collect();
         if !segments.is_empty() {
             // What was guessed where nobody spoke binds nobody.
             if !transcript.language.is_empty() {
@@ -162,23 +157,22 @@ async fn transcribe(
     model: &ModelId,
     deadline: Option<Instant>,
     request: stt::TranscribeFileRequest,
-    length: Samples,
-) -> Result<convert::Transcript> {
+    samples: &[i16],
+) -> Result<Transcript> {
+    let length = Samples(samples.len() as i64);
+    // An engine that hears words in digital silence makes them up.
+    let is_silent = samples.iter().all(|sample| *sample == 0);
     let mut call = supervisor.call(model.clone(), deadline);
     loop {
         let result = match call.lease().await {
             Ok(lease) => {
-                let result = lease.worker.transcribe(request.clone()).await;
-                lease.end();
+                let result = lease.worker.transcribe(request.clone(), length, is_silent).await;
+                lease.end(if result.is_ok() { Ended::Well } else { Ended::Somehow });
                 result
             }
             Err(failure) => Err(failure),
         };
-        let checked = match result {
-            Ok(reply) => convert::transcript(reply, &request.request_id, length).map_err(Failure::Refused),
-            Err(failure) => Err(failure),
-        };
-        if let Some(transcript) = call.settle(checked).await? {
+        if let Some(transcript) = call.settle(result).await? {
             return Ok(transcript);
         }
     }

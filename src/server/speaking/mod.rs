@@ -4,24 +4,28 @@
 //! what the caller has already is skipped.
 
 mod region;
+mod voices;
 
 use crate::{
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     models::{self, Paths},
     proto::tts,
     server::{
         guard::deadline,
         recognition::next_request_id,
-        supervisor::{Supervisor, worker::Failure},
+        supervisor::{
+            Ended, Supervisor,
+            death::{Cause, Lie},
+            worker::{Failure, Worker},
+        },
     },
-    speech::{ModelId, Voice},
+    speech::ModelId,
 };
 use bytes::{Buf, Bytes};
-use std::{future::Future, sync::Arc, time::Duration};
-use tokio::{
-    sync::OnceCell,
-    time::{Instant, timeout},
-};
+use std::{future::Future, time::Duration};
+use tokio::time::{Instant, timeout};
+use voices::Casting;
+pub(crate) use voices::Voices;
 
 /// Text that one call takes: some four hours of speech.
 pub(crate) const MAX_TEXT: usize = 256 * 1024;
@@ -31,6 +35,9 @@ const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// How long a voice may take to show that it speaks.
 const LONGEST_TRIAL: Duration = Duration::from_secs(30);
+
+/// The rate of audio whose worker does not tell it, where none was asked for.
+const UNTOLD_RATE: u32 = 24_000;
 
 /// What to say, and how. Checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,21 +67,12 @@ impl Utterance {
     }
 }
 
-/// All voices, once a worker has listed them.
-#[derive(Debug, Default)]
-pub(crate) struct Voices {
-    /// In the order of their ids.
-    pub(crate) voices: Vec<Voice>,
-    /// What may follow a voice after a "+".
-    pub(crate) variants: Vec<String>,
-}
-
 /// Speaks. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Speaker {
     supervisor: Supervisor,
     default_voice: String,
-    voices: Arc<OnceCell<Voices>>,
+    casting: Casting,
 }
 
 /// Takes what is spoken, in order.
@@ -89,7 +87,8 @@ pub(crate) trait Listener {
 impl Speaker {
     /// A speaker whose default voice is this one.
     pub(crate) fn new(supervisor: Supervisor, default_voice: String) -> Self {
-        Self { supervisor, default_voice, voices: Arc::default() }
+        let casting = Casting::new(supervisor.clone());
+        Self { supervisor, default_voice, casting }
     }
 
     /// The voice that speaks when none is named.
@@ -101,15 +100,8 @@ impl Speaker {
     ///
     /// # Errors
     /// What the engine says, or what came of its deaths.
-    pub(crate) async fn voices(&self, deadline: Option<Instant>) -> Result<&Voices> {
-        self.voices
-            .get_or_try_init(|| async {
-                let list = self.supervisor.voices(ModelId::Espeak, deadline).await?;
-                let mut voices: Vec<Voice> = list.voices.into_iter().map(Voice::from).collect();
-                voices.sort_by(|a, b| a.id.cmp(&b.id));
-                Ok(Voices { voices, variants: list.variants })
-            })
-            .await
+    pub(crate) async fn voices(&self, deadline: Option<Instant>) -> Result<Voices> {
+        self.casting.all(deadline).await
     }
 
     /// Sees whether the default voice can speak.
@@ -150,13 +142,18 @@ impl Speaker {
         let voice = self.voice(utterance, deadline).await?;
         let request = request(utterance, &voice)?;
         let mut spoken = Spoken { bytes: 0, rate: 0, voice: voice.clone() };
-        let mut call = self.supervisor.call(models::synthesizer(&voice, paths), deadline);
+        let model = match models::synthesizer(&voice, paths) {
+            ModelId::Espeak => self.casting.model_of(&voice, deadline).await,
+            other => other,
+        };
+        let mut call = self.supervisor.call(model, deadline);
         loop {
             let result = match call.lease().await {
                 Ok(lease) => {
                     let result = spoken.speak_once(&lease.worker, &request, listener).await;
                     match result {
-                        Ok(Outcome::Done) | Err(Failure::Lost(_)) => lease.end(),
+                        Ok(Outcome::Done) => lease.end(Ended::Well),
+                        Err(Failure::Lost(_)) => lease.end(Ended::Somehow),
                         // The engine may be in the middle of its work, and not know yet that nobody listens.
                         Ok(Outcome::Stalled(_)) | Err(Failure::Refused(_)) => drop(lease),
                     }
@@ -209,14 +206,14 @@ impl Spoken {
     /// One try: from the start of the text, but heard only from where the listener is.
     async fn speak_once(
         &mut self,
-        worker: &crate::server::supervisor::worker::Worker,
+        worker: &Worker,
         request: &tts::SynthesizeRequest,
         listener: &mut impl Listener,
     ) -> Result<Outcome, Failure> {
         let mut speech = worker.speak(request.clone()).await?;
         let mut skip = self.bytes;
         while let Some(chunk) = speech.next().await? {
-            self.check_rate(chunk.sample_rate, request.sample_rate, listener).await?;
+            self.check_rate(worker, chunk.sample_rate, request.sample_rate, listener).await?;
             let mut audio = chunk.audio_data;
             let skipped = skip.min(audio.len());
             skip -= skipped;
@@ -231,8 +228,8 @@ impl Spoken {
             self.bytes += audio.len();
         }
         if skip > 0 {
-            let message = "the engine's answer makes no sense: the same text was shorter the second time";
-            return Err(Error::new(Kind::Internal, message).into());
+            let detail = "the same text was shorter the second time".to_owned();
+            return Err(Failure::Lost(worker.put_down(Cause::Lied(Lie::Length), detail).await));
         }
         Ok(Outcome::Done)
     }
@@ -243,17 +240,26 @@ impl Spoken {
         listener.audio(audio).await
     }
 
-    async fn check_rate(&mut self, made: i32, wanted: i32, listener: &mut impl Listener) -> Result<()> {
-        let made = u32::try_from(made).ok().filter(|rate| *rate > 0).or(u32::try_from(wanted).ok()).unwrap_or(0);
-        if self.rate == 0 && made > 0 {
+    /// Takes note of the rate, which the supervisor has looked at; of two tries it must be the same.
+    async fn check_rate(
+        &mut self,
+        worker: &Worker,
+        made: i32,
+        wanted: i32,
+        listener: &mut impl Listener,
+    ) -> Result<(), Failure> {
+        let positive = |rate: i32| u32::try_from(rate).ok().filter(|rate| *rate > 0);
+        // Workers of the original contract do not say it; these make what most engines do, unless told otherwise.
+        let made = positive(made).or(positive(wanted)).unwrap_or(UNTOLD_RATE);
+        if self.rate == 0 {
             self.rate = made;
-            return listener.format(made, &self.voice).await;
+            listener.format(made, &self.voice).await?;
         }
-        if made == self.rate && made > 0 {
+        if made == self.rate {
             return Ok(());
         }
-        let message = format!("the engine's answer makes no sense: its rate went from {} Hz to {made} Hz", self.rate);
-        Err(Error::new(Kind::Internal, message))
+        let detail = format!("its rate went from {} Hz to {made} Hz", self.rate);
+        Err(Failure::Lost(worker.put_down(Cause::Lied(Lie::SampleRate), detail).await))
     }
 }
 

@@ -35,6 +35,11 @@ pub(crate) enum Verdict {
 }
 
 impl Attempts {
+    /// Whether a death has been met.
+    pub(crate) fn is_repeat(&self) -> bool {
+        self.own_doing + self.from_outside > 0
+    }
+
     /// Takes note of a death under the call.
     pub(crate) fn after(&mut self, death: &Death) -> Verdict {
         if death.cause.is_own_doing() {
@@ -43,11 +48,11 @@ impl Attempts {
             self.from_outside += 1;
         }
         if self.own_doing >= POISON {
-            let message = format!("the engine died {POISON} times under this request; the last time {}", death.cause);
+            let message = format!("the engine died {POISON} times under this request; the last time {death}");
             return Verdict::GiveUp(because_of(death, Kind::Internal, message));
         }
         if self.from_outside >= PATIENCE {
-            let message = format!("the engine was ended {PATIENCE} times from outside; the last time {}", death.cause);
+            let message = format!("the engine was ended {PATIENCE} times from outside; the last time {death}");
             return Verdict::GiveUp(because_of(death, Kind::Unavailable, message).retry_after(LONGEST_WAIT));
         }
         Verdict::Again(wait_before(self.own_doing + self.from_outside))
@@ -83,7 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn death(cause: Cause) -> Death {
-        Death { cause, last_words: vec!["boom".to_owned()] }
+        Death { last_words: vec!["boom".to_owned()], ..Death::of(cause) }
     }
 
     #[test]

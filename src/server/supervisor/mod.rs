@@ -1,14 +1,25 @@
-//! Worker processes: started when they are needed, used again, replaced when they are dead.
+//! Worker processes: started when they are needed, used again, watched, replaced when they are dead.
 //!
 //! One task owns the list of workers and decides; it waits for nothing but messages. Each worker has a keeper, a task
-//! that owns the process, and is the only one to wait for it. A call leases a worker, and gives it back by dropping the
-//! lease.
+//! that owns the process or the connection, and is the only one to wait for it. A call leases a worker, and gives it
+//! back by dropping the lease.
 
 pub(crate) mod attempts;
+mod check;
+mod connection;
 pub(crate) mod death;
+pub(crate) mod directory;
+mod host;
 mod keeper;
+pub(crate) mod lies;
+pub(crate) mod memory;
 mod process;
+pub(crate) mod registry;
 mod roster;
+mod spawner;
+mod tail;
+mod task;
+pub(crate) mod view;
 mod vitals;
 pub(crate) mod worker;
 
@@ -18,21 +29,25 @@ use crate::{
     speech::ModelId,
 };
 use attempts::{Attempts, Verdict};
-pub(crate) use roster::Spares;
-use roster::{Decision, Event, Roster, WorkerNumber};
-use std::{fs, io, path::PathBuf, process::Stdio, time::Duration};
+use directory::Directory;
+use keeper::Guest;
+use roster::Event;
+pub(crate) use roster::{Ended, Spares};
+use std::{path::PathBuf, time::Duration};
+use task::Message;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{broadcast, mpsc, oneshot, watch},
     task::JoinSet,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
+use view::{Change, ModelView, View};
 use worker::{Failure, Worker};
 
 /// Messages to the supervisor that wait. It only ever waits for them, so they wait for microseconds.
 const QUEUE: usize = 256;
 
-/// How long a call waits for a worker, if its own deadline is later and no model takes longer to load.
-const LONGEST_QUEUE: Duration = Duration::from_secs(300);
+/// How long the task may take to answer a question: it waits for nothing.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long the last workers may take to end.
 const STOP: Duration = Duration::from_secs(3);
@@ -52,43 +67,24 @@ pub(crate) struct Settings {
     pub(crate) hang_timeout: Duration,
     /// Whether workers are started before they are needed.
     pub(crate) spares: Spares,
-    /// What stands for no output at all.
-    pub(crate) null: Null,
-}
-
-/// Where unwanted output goes: /dev/null, or a pipe that nobody reads where there is none.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Null {
-    /// The system has /dev/null.
-    Device,
-    /// It has not; the writer gets an error, which is as good.
-    Closed,
-}
-
-impl Null {
-    /// What this system has.
-    pub(crate) fn detect() -> Self {
-        if fs::OpenOptions::new().write(true).open("/dev/null").is_ok() { Null::Device } else { Null::Closed }
-    }
-
-    fn stdio(self) -> Stdio {
-        match self {
-            Null::Device => Stdio::null(),
-            Null::Closed => io::pipe().map_or_else(|_| Stdio::null(), |(_reader, writer)| writer.into()),
-        }
-    }
+    /// How long a model may be unused before it is unloaded; `None` = for ever.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// How long a worker may be idle before it has to show that it can work; `None` = for ever.
+    pub(crate) self_check: Option<Duration>,
+    /// The most memory that a worker may take, bytes.
+    pub(crate) worker_memory: Option<u64>,
+    /// Models that requests mean when they name none.
+    pub(crate) defaults: Vec<ModelId>,
+    /// Models of workers that run elsewhere, and are called.
+    pub(crate) called: Vec<ModelId>,
 }
 
 /// A handle to the supervisor. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Supervisor {
     messages: mpsc::Sender<Message>,
-}
-
-#[derive(Debug)]
-enum Message {
-    Lease { model: ModelId, reply: oneshot::Sender<Granted> },
-    Stop { done: oneshot::Sender<()> },
+    directory: Directory,
+    state: watch::Receiver<Vec<ModelView>>,
 }
 
 /// The answer to a wish for a worker. Dropped = no.
@@ -102,18 +98,23 @@ pub(crate) struct Lease {
     returned: oneshot::Sender<Ended>,
 }
 
-/// The call under a lease has ended by itself, so that the worker has nothing to do any more.
-#[derive(Debug)]
-struct Ended;
-
 impl Lease {
-    /// Gives the worker back after a call that has ended, well or badly.
-    pub(crate) fn end(self) {
+    /// Gives the worker back after a call that has ended, well or not.
+    pub(crate) fn end(self, ended: Ended) {
         let Self { worker, returned } = self;
         drop(worker);
         // Nobody hears it when everything stops.
-        drop(returned.send(Ended));
+        returned.send(ended).unwrap_or_default();
     }
+}
+
+/// Everything at one moment, and what changes from then on.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    /// Everything.
+    pub(crate) view: View,
+    /// What changes. Who reads too slowly is told that something was skipped.
+    pub(crate) changes: broadcast::Receiver<Change>,
 }
 
 /// A call to a model. It is made again on a fresh worker each time that one dies with it, until it succeeds, fails for
@@ -132,7 +133,7 @@ impl Call {
     /// # Errors
     /// To be settled like those of the call itself.
     pub(crate) async fn lease(&mut self) -> Granted {
-        self.supervisor.lease(&self.model, self.deadline).await
+        self.supervisor.lease(&self.model, self.deadline, self.attempts.is_repeat()).await
     }
 
     /// What a result means: a value, or nothing where the call is to be made again, now.
@@ -158,10 +159,29 @@ impl Call {
 
 impl Supervisor {
     /// Starts the task, which lives in `tasks`.
-    pub(crate) fn start(settings: Settings, tasks: &mut JoinSet<()>) -> Self {
+    ///
+    /// # Errors
+    /// `Internal` where the system gives no thread.
+    pub(crate) fn start(settings: Settings, tasks: &mut JoinSet<()>) -> Result<Self> {
         let (messages, inbox) = mpsc::channel(QUEUE);
-        tasks.spawn(run(settings, inbox));
-        Self { messages }
+        let directory = Directory::default();
+        for model in &settings.called {
+            directory.announce(model);
+        }
+        let (state_sender, state) = watch::channel(Vec::new());
+        let task = task::Task::try_new(settings, directory.clone(), state_sender)?;
+        tasks.spawn(task.run(inbox));
+        Ok(Self { messages, directory, state })
+    }
+
+    /// The models of workers from elsewhere.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// How the default models are, and each time that changes.
+    pub(crate) fn defaults(&self) -> watch::Receiver<Vec<ModelView>> {
+        self.state.clone()
     }
 
     /// Begins a call that may need several workers.
@@ -179,7 +199,7 @@ impl Supervisor {
             let result = match call.lease().await {
                 Ok(lease) => {
                     let result = lease.worker.voices().await;
-                    lease.end();
+                    lease.end(if result.is_ok() { Ended::Well } else { Ended::Somehow });
                     result
                 }
                 Err(failure) => Err(failure),
@@ -190,11 +210,71 @@ impl Supervisor {
         }
     }
 
+    /// Loads a model, if it is not loaded.
+    ///
+    /// # Errors
+    /// What the engine says, or what came of its deaths.
+    pub(crate) async fn load(&self, model: ModelId, deadline: Option<Instant>) -> Result<()> {
+        let mut call = self.call(model, deadline);
+        loop {
+            let granted = call.lease().await.map(|lease| lease.end(Ended::Somehow));
+            if call.settle(granted).await?.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Unloads a model, once what is in work has ended; says how many workers will end.
+    ///
+    /// # Errors
+    /// `Unavailable` where the server is stopping.
+    pub(crate) async fn unload(&self, model: ModelId) -> Result<usize> {
+        self.ask(|reply| Message::Unload { model, reply }).await
+    }
+
+    /// Everything, as it is now.
+    ///
+    /// # Errors
+    /// `Unavailable` where the server is stopping.
+    pub(crate) async fn view(&self) -> Result<View> {
+        self.ask(|reply| Message::View { reply }).await
+    }
+
+    /// Everything, and what changes from now on.
+    ///
+    /// # Errors
+    /// `Unavailable` where the server is stopping.
+    pub(crate) async fn watch(&self) -> Result<Watched> {
+        self.ask(|reply| Message::Watch { reply }).await
+    }
+
+    /// Lies that were told, of each model.
+    ///
+    /// # Errors
+    /// `Unavailable` where the server is stopping.
+    pub(crate) async fn lies(&self) -> Result<Vec<(ModelId, Vec<(death::Lie, u64)>)>> {
+        self.ask(|reply| Message::Lies { reply }).await
+    }
+
+    /// Takes in a worker that came by itself.
+    ///
+    /// # Errors
+    /// `Busy` where there is no room for it.
+    async fn admit(&self, model: ModelId, guest: Guest) -> Result<()> {
+        self.ask(|reply| Message::Admit { model, guest, reply }).await?
+    }
+
+    /// Asks the task something that it answers at once.
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.messages.send(message(reply)).await.map_err(|_| stopping())?;
+        timeout(ANSWER, answer).await.ok().and_then(std::result::Result::ok).ok_or_else(stopping)
+    }
+
     /// Gets a worker that is ready.
-    async fn lease(&self, model: &ModelId, deadline: Option<Instant>) -> Granted {
+    async fn lease(&self, model: &ModelId, deadline: Option<Instant>, again: bool) -> Granted {
         let (reply, granted) = oneshot::channel();
-        let stopping = || Error::new(Kind::Unavailable, "the server is stopping");
-        self.messages.send(Message::Lease { model: model.clone(), reply }).await.map_err(|_| stopping())?;
+        self.messages.send(Message::Lease { model: model.clone(), again, reply }).await.map_err(|_| stopping())?;
         // The supervisor answers when the worker is ready or dead, and both have deadlines; this one is for the queue.
         let until = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(24 * 3600));
         match timeout_at(until, granted).await {
@@ -215,72 +295,8 @@ impl Supervisor {
     }
 }
 
-/// The task: takes messages, asks the roster, carries out what it decides.
-async fn run(settings: Settings, mut inbox: mpsc::Receiver<Message>) {
-    let mut roster: Roster<oneshot::Sender<Granted>, Worker> = Roster::new(settings.spares);
-    let (keeper_sender, mut keeper_events) = mpsc::channel(QUEUE);
-    // Keepers hear by it that they must end now; what they say after that nobody hears.
-    let (stop_sender, stop) = watch::channel(());
-    let mut keepers = JoinSet::new();
-    let mut returns: JoinSet<WorkerNumber> = JoinSet::new();
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        let event = tokio::select! {
-            // Deaths first: a lease that ends with its worker must not bring a dead one back.
-            biased;
-            Some(event) = keeper_events.recv() => event,
-            message = inbox.recv() => match message {
-                Some(Message::Lease { model, reply }) => {
-                    // Whoever waits for a start waits as long as a start may take.
-                    let longest = LONGEST_QUEUE.max(settings.load_timeout * 2);
-                    Event::Wanted { model, by: reply, until: Instant::now() + longest }
-                }
-                Some(Message::Stop { done }) => {
-                    // Workers that see their connection close end by themselves.
-                    returns.abort_all();
-                    drop((roster, stop_sender, keeper_events));
-                    while keepers.join_next().await.is_some() {}
-                    done.send(()).unwrap_or_default();
-                    return;
-                }
-                None => return,
-            },
-            Some(Ok(number)) = returns.join_next() => Event::Returned { number },
-            Some(_) = keepers.join_next() => continue,
-            _ = tick.tick(), if roster.has_waiting() => Event::Tick { now: Instant::now() },
-        };
-        for decision in roster.on(event) {
-            match decision {
-                Decision::Start { number, model } => {
-                    keepers.spawn(keeper::keep(number, model, settings.clone(), keeper_sender.clone(), stop.clone()));
-                }
-                Decision::Grant { number, worker, to } => {
-                    let (returned, end) = oneshot::channel();
-                    let of_lease = worker.clone();
-                    returns.spawn(async move {
-                        // A caller who went away in the middle leaves an engine that may not have noticed.
-                        if end.await.is_err() {
-                            of_lease.at_rest().await;
-                        }
-                        number
-                    });
-                    // A caller that has gone drops its lease here, which gives the worker back.
-                    drop(to.send(Ok(Lease { worker, returned })));
-                }
-                Decision::Lost { death, to } => drop(to.send(Err(Failure::Lost(death)))),
-                Decision::Refuse { error, to } => drop(to.send(Err(Failure::Refused(error)))),
-                // Dropping the handle closes the connection, at which the process ends.
-                Decision::Dismiss { worker } => drop(worker),
-            }
-        }
-    }
-}
-
-impl roster::Caller for oneshot::Sender<Granted> {
-    fn has_gone(&self) -> bool {
-        self.is_closed()
-    }
+fn stopping() -> Error {
+    Error::new(Kind::Unavailable, "the server is stopping")
 }
 
 /// What a keeper reports.

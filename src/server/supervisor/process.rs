@@ -1,28 +1,23 @@
-//! One worker process: its start, its socket, its standard error, its end.
+//! One worker process: its start, its socket, its end.
 
 use crate::{
     error::{Error, Kind, Result},
     server::supervisor::{
-        Settings,
+        Settings, connection,
         death::{Cause, Death},
+        memory,
+        spawner::Spawner,
+        tail::Tail,
     },
     speech::ModelId,
 };
-use hyper_util::rt::TokioIo;
-use std::{collections::VecDeque, io, os::fd::OwnedFd, process::Stdio, time::Duration};
+use std::{env, ffi::OsStr, io, os::fd::OwnedFd, process::Stdio, time::Duration};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, BufReader},
     net::UnixStream,
-    process::{Child, ChildStderr, Command},
+    process::{Child, Command},
     time::timeout,
 };
-use tonic::transport::{Channel, Endpoint};
-
-/// Lines of standard error that are kept.
-const TAIL_LINES: usize = 20;
-
-/// Bytes of a line that are kept.
-const TAIL_LINE: usize = 200;
+use tonic::transport::Channel;
 
 /// How long a worker may take to end once its connection is closed.
 const GRACE: Duration = Duration::from_millis(500);
@@ -30,13 +25,24 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long the last words may take to arrive after the death.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// What a worker gets of our environment: what libraries need to find their files and devices, and how loud to be.
+/// Everything else, such as credentials, is none of an engine's business.
+const ENVIRONMENT: &[&str] =
+    &["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "SPEECHCTL_LOG", "RUST_BACKTRACE"];
+
+/// The same, by how names begin: locales, GPUs, threads.
+const ENVIRONMENT_FAMILIES: &[&str] =
+    &["LC_", "CUDA_", "NVIDIA_", "VK_", "GGML_", "OMP_", "OPENBLAS_", "ROCR_", "HIP_"];
+
 /// A worker process that has been started.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
-    stderr: Tail,
+    tail: Tail,
     /// Its number.
     pub(super) pid: u32,
+    /// How often the system had killed for want of memory when we last looked.
+    kills: Option<u64>,
 }
 
 impl Process {
@@ -44,26 +50,23 @@ impl Process {
     ///
     /// # Errors
     /// `Unavailable` where the system gives no process, socket or memory.
-    pub(super) fn start(model: &ModelId, settings: &Settings) -> Result<(Self, Channel)> {
+    pub(super) async fn start(model: &ModelId, settings: &Settings, spawner: &Spawner) -> Result<(Self, Channel)> {
         let cannot = |cause: io::Error| Error::new(Kind::Unavailable, "cannot start a worker").because(cause);
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(cannot)?;
         ours.set_nonblocking(true).map_err(cannot)?;
-        let mut child =
-            command(model, settings).stdin(Stdio::from(OwnedFd::from(theirs))).spawn().map_err(|cause| {
-                let program = settings.program.display();
-                Error::new(Kind::Unavailable, format!("cannot start a worker from `{program}`")).because(cause)
-            })?;
+        let ours = UnixStream::from_std(ours).map_err(cannot)?;
+        let mut command = command(model, settings)?;
+        command.stdin(Stdio::from(OwnedFd::from(theirs)));
+        let mut child = spawner.spawn(command).await.map_err(|cause| {
+            let program = settings.program.display();
+            Error::new(Kind::Unavailable, format!("cannot start a worker from `{program}`")).because(cause)
+        })?;
         let pid = child.id().unwrap_or_default();
-        let stderr = Tail::of(child.stderr.take());
-        let mut ours = Some(UnixStream::from_std(ours).map_err(cannot)?);
-        // There is one connection and never another: where it breaks, the worker is lost.
-        let connector = tower::service_fn(move |_| {
-            let socket = ours.take();
-            async move { socket.map(TokioIo::new).ok_or_else(|| io::Error::other("the worker is gone")) }
-        });
-        // Lazy: a process that dies before it speaks is lost like any other, and says how by its end.
-        let channel = Endpoint::from_static("http://worker").connect_with_connector_lazy(connector);
-        Ok((Self { child, stderr, pid }, channel))
+        let mut tail = Tail::default();
+        // C libraries print to both, whatever they are told.
+        child.stderr.take().into_iter().for_each(|pipe| tail.add(pipe));
+        child.stdout.take().into_iter().for_each(|pipe| tail.add(pipe));
+        Ok((Self { child, tail, pid, kills: memory::kills() }, connection::channel(ours)))
     }
 
     /// Waits for the end of the process, however it comes, reading what it says until then.
@@ -73,9 +76,14 @@ impl Process {
                 status = self.child.wait() => {
                     return status.map_or(Cause::Exit(-1), Cause::of);
                 }
-                () = self.stderr.read(), if self.stderr.is_open() => {}
+                () = self.tail.read(), if self.tail.is_open() => {}
             }
         }
+    }
+
+    /// Takes note of what a later death is to be compared with.
+    pub(super) fn look(&mut self) {
+        self.kills = memory::kills();
     }
 
     /// Kills it, and waits until it is gone.
@@ -94,22 +102,25 @@ impl Process {
     }
 
     /// How it ended, with its last words.
-    pub(super) async fn death(mut self, cause: Cause) -> Death {
+    pub(super) async fn death(mut self, cause: Cause, detail: String) -> Death {
         let rest = async {
-            while self.stderr.is_open() {
-                self.stderr.read().await;
+            while self.tail.is_open() {
+                self.tail.read().await;
             }
         };
         // A grandchild may hold the pipe open; what has arrived by then must do.
         if timeout(LAST_WORDS, rest).await.is_err() {
-            tracing::debug!(pid = self.pid, "Standard error of a dead worker stays open.");
+            tracing::debug!(pid = self.pid, "Output of a dead worker stays open.");
         }
-        Death { cause, last_words: self.stderr.lines.into() }
+        let last_words = self.tail.into_lines();
+        let has_system_killed = self.kills.is_some() && memory::kills() > self.kills;
+        Death { cause: cause.in_the_light_of(&last_words, has_system_killed), detail, last_words }
     }
 }
 
-fn command(model: &ModelId, settings: &Settings) -> Command {
-    let (engine, file) = model.arguments();
+fn command(model: &ModelId, settings: &Settings) -> Result<Command> {
+    let elsewhere = || Error::new(Kind::Internal, format!("`{model}` runs elsewhere and cannot be started here"));
+    let (engine, file) = model.arguments().ok_or_else(elsewhere)?;
     let mut command = Command::new(&settings.program);
     // Its path may be /proc/self/exe, which says nothing in a list of processes.
     command.arg0("speechctl").arg("worker").arg("--engine").arg(engine);
@@ -119,72 +130,34 @@ fn command(model: &ModelId, settings: &Settings) -> Command {
     if settings.threads > 0 {
         command.arg("--threads").arg(settings.threads.to_string());
     }
+    if let Some(memory) = settings.worker_memory {
+        command.arg("--memory").arg(memory.to_string());
+    }
+    command.arg("--parent").arg(std::process::id().to_string());
     command.arg("--cache").arg(&settings.cache);
-    // C libraries print. Their standard output would end nowhere good.
-    command.stdout(settings.null.stdio()).stderr(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env_clear().envs(env::vars_os().filter(|(name, _)| is_allowed(name)));
     // Ctrl-C in a terminal goes to the server alone, which stops its workers in order.
     command.process_group(0).kill_on_drop(true);
-    command
+    Ok(command)
 }
 
-/// The last lines that a worker wrote. Everything is read, so that a worker never waits for us to listen.
-#[derive(Debug)]
-struct Tail {
-    pipe: Option<BufReader<ChildStderr>>,
-    lines: VecDeque<String>,
-    line: Vec<u8>,
+fn is_allowed(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    ENVIRONMENT.contains(&name) || ENVIRONMENT_FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
-impl Tail {
-    fn of(pipe: Option<ChildStderr>) -> Self {
-        Self {
-            pipe: pipe.map(|pipe| BufReader::with_capacity(64 * 1024, pipe)),
-            lines: VecDeque::new(),
-            line: Vec::new(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_stay_with_us() {
+        for name in ["PATH", "LC_ALL", "CUDA_VISIBLE_DEVICES"] {
+            assert!(is_allowed(OsStr::new(name)), "{name}");
+        }
+        for name in ["HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "LD_PRELOAD", "SPEECHCTL_SERVER", "MALLOC_CHECK_"] {
+            assert!(!is_allowed(OsStr::new(name)), "{name}");
         }
     }
-
-    fn is_open(&self) -> bool {
-        self.pipe.is_some()
-    }
-
-    /// Reads some more. Safe to drop at any time.
-    async fn read(&mut self) {
-        let Some(pipe) = self.pipe.as_mut() else { return };
-        let (bytes, used) = match read_some(pipe).await {
-            Ok((bytes, used)) if used > 0 => (bytes, used),
-            // Closed, or broken, which is as good.
-            _ => {
-                self.pipe = None;
-                self.end_of_line();
-                return;
-            }
-        };
-        pipe.consume(used);
-        for byte in bytes {
-            if byte == b'\n' {
-                self.end_of_line();
-            } else if self.line.len() < TAIL_LINE {
-                self.line.push(byte);
-            }
-        }
-    }
-
-    fn end_of_line(&mut self) {
-        let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).trim().to_owned();
-        if line.is_empty() {
-            return;
-        }
-        tracing::debug!(target: "worker", "{line}");
-        if self.lines.len() == TAIL_LINES {
-            self.lines.pop_front();
-        }
-        self.lines.push_back(line);
-    }
-}
-
-/// What is in the buffer, and how much that is.
-async fn read_some(pipe: &mut BufReader<impl AsyncRead + Unpin>) -> io::Result<(Vec<u8>, usize)> {
-    let buffer = pipe.fill_buf().await?;
-    Ok((buffer.to_vec(), buffer.len()))
 }

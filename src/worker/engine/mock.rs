@@ -208,6 +208,7 @@ impl Synthesizer for Mock {
             name: "Mock".to_owned(),
             languages: vec!["en".to_owned()],
             gender: Some(Gender::Female),
+            engine: String::new(),
         };
         Ok(Voices { voices: vec![voice], variants: Vec::new() })
     }

@@ -189,5 +189,8 @@ pub(crate) fn load(model: &ModelId, setup: &Setup) -> Result<Engine> {
             let mock = mock::Mock::try_new(faults)?;
             Engine::Both(Box::new(mock.clone()), Box::new(mock))
         }
+        ModelId::Called { .. } | ModelId::DialledIn { .. } => {
+            return Err(Error::new(Kind::Unsupported, format!("`{model}` runs elsewhere")));
+        }
     })
 }

@@ -176,7 +176,7 @@ fn voice(id: &str, raw: &RawVoice) -> Voice {
         2 => Some(Gender::Female),
         _ => None,
     };
-    Voice { id: id.to_owned(), name: raw.name.clone(), languages: raw.languages.clone(), gender }
+    Voice { id: id.to_owned(), name: raw.name.clone(), languages: raw.languages.clone(), gender, engine: String::new() }
 }
 
 #[cfg(test)]

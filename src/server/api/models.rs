@@ -1,0 +1,318 @@
+//! `speechctl.v1.Models`: which models there are, and the processes that run them.
+
+use crate::{
+    error::{Error, Kind, Result},
+    proto::v1 as pb,
+    server::{
+        Shared,
+        api::{
+            page::{self, Listed, Wish},
+            paths_of,
+            respond::{Messages, Outlet, respond},
+        },
+        guard::deadline,
+        supervisor::{
+            death::Lie,
+            memory,
+            view::{Change, ModelState, ModelView, Obituary, Origin, View, WorkerState, WorkerView},
+        },
+    },
+    speech::ModelId,
+};
+use std::{collections::HashMap, time::SystemTime};
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use tonic::{Request, Response, Status};
+
+/// The contract's service.
+pub(crate) struct Models(pub(crate) Shared);
+
+impl Models {
+    /// The model of a request.
+    fn named<T>(&self, request: &Request<T>, name: &str) -> Result<ModelId> {
+        if name.is_empty() {
+            return Err(Error::invalid("no model is named").in_field("model"));
+        }
+        self.0.model(name, paths_of(request))
+    }
+
+    /// How a model is, whether it was ever asked for or not.
+    async fn seen(&self, model: &ModelId) -> Result<pb::Model> {
+        let view = self.0.supervisor.view().await?;
+        let lies = self.lies().await?;
+        let seen = view.models.iter().find(|seen| seen.id == *model).cloned().unwrap_or_else(|| untouched(model));
+        Ok(self.model(&seen, &lies))
+    }
+
+    async fn lies(&self) -> Result<HashMap<ModelId, Vec<(Lie, u64)>>> {
+        Ok(self.0.supervisor.lies().await?.into_iter().collect())
+    }
+
+    fn model(&self, view: &ModelView, lies: &HashMap<ModelId, Vec<(Lie, u64)>>) -> pb::Model {
+        let capabilities =
+            [(view.id.recognises(), pb::Capability::Recognition), (view.id.speaks(), pb::Capability::Synthesis)];
+        let told = lies.get(&view.id).map(Vec::as_slice).unwrap_or_default();
+        pb::Model {
+            name: view.id.to_string(),
+            engine: view.id.engine().to_owned(),
+            state: model_state(view.state).into(),
+            capabilities: capabilities.into_iter().filter(|(can, _)| *can).map(|(_, what)| what.into()).collect(),
+            is_default: self.0.defaults.contains(&view.id),
+            workers: i32::try_from(view.workers).unwrap_or(i32::MAX),
+            deaths: i64::try_from(view.deaths).unwrap_or(i64::MAX),
+            last_death: view.last_death.as_ref().map(death),
+            lies: told.iter().map(|(lie, count)| (lie.word().to_owned(), *count as i64)).collect(),
+            waiting: i32::try_from(view.waiting).unwrap_or(i32::MAX),
+            reason: view.reason.clone().unwrap_or_default(),
+            retry_after: view
+                .not_before
+                .map(|at| at.saturating_duration_since(Instant::now()))
+                .and_then(|wait| prost_types::Duration::try_from(wait).ok()),
+        }
+    }
+
+    /// All models: those that the supervisor knows, and those that are always there.
+    fn all(&self, view: &View, lies: &HashMap<ModelId, Vec<(Lie, u64)>>) -> Vec<pb::Model> {
+        let known = view.models.iter().map(|model| &model.id);
+        let always = [ModelId::Espeak, ModelId::SelfTest].into_iter().chain(self.0.supervisor.directory().models());
+        let mut untouched: Vec<ModelView> =
+            always.filter(|model| !known.clone().any(|known| known == model)).map(|model| untouched(&model)).collect();
+        untouched.dedup_by(|a, b| a.id == b.id);
+        view.models.iter().chain(&untouched).map(|model| self.model(model, lies)).collect()
+    }
+}
+
+#[tonic::async_trait]
+impl pb::models_server::Models for Models {
+    type WatchStream = Messages<pb::WatchResponse>;
+
+    async fn list_models(
+        &self,
+        request: Request<pb::ListModelsRequest>,
+    ) -> Result<Response<pb::ListModelsResponse>, Status> {
+        let request = request.into_inner();
+        let models = self.all(&self.0.supervisor.view().await?, &self.lies().await?);
+        let wish = Wish {
+            page_size: request.page_size,
+            page_token: &request.page_token,
+            filter: &request.filter,
+            order_by: &request.order_by,
+        };
+        let page = page::page(models, &wish)?;
+        Ok(Response::new(pb::ListModelsResponse {
+            models: page.entries,
+            next_page_token: page.next_page_token,
+            total_count: i32::try_from(page.total).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn load_model(
+        &self,
+        request: Request<pb::LoadModelRequest>,
+    ) -> Result<Response<pb::LoadModelResponse>, Status> {
+        let deadline = deadline::of(&request);
+        let model = self.named(&request, &request.get_ref().model)?;
+        let begun = Instant::now();
+        deadline::within(deadline, self.0.supervisor.load(model.clone(), deadline)).await?;
+        let duration = prost_types::Duration::try_from(begun.elapsed()).ok();
+        Ok(Response::new(pb::LoadModelResponse { model: Some(self.seen(&model).await?), duration }))
+    }
+
+    async fn unload_model(
+        &self,
+        request: Request<pb::UnloadModelRequest>,
+    ) -> Result<Response<pb::UnloadModelResponse>, Status> {
+        let model = self.named(&request, &request.get_ref().model)?;
+        let workers = self.0.supervisor.unload(model.clone()).await?;
+        Ok(Response::new(pb::UnloadModelResponse {
+            model: Some(self.seen(&model).await?),
+            workers: i32::try_from(workers).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn list_workers(
+        &self,
+        request: Request<pb::ListWorkersRequest>,
+    ) -> Result<Response<pb::ListWorkersResponse>, Status> {
+        let request = request.into_inner();
+        let view = self.0.supervisor.view().await?;
+        let workers: Vec<pb::Worker> = view.workers.iter().map(worker).collect();
+        let wish = Wish {
+            page_size: request.page_size,
+            page_token: &request.page_token,
+            filter: &request.filter,
+            order_by: &request.order_by,
+        };
+        let page = page::page(workers, &wish)?;
+        Ok(Response::new(pb::ListWorkersResponse {
+            workers: page.entries,
+            next_page_token: page.next_page_token,
+            total_count: i32::try_from(page.total).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let deadline = deadline::of(&request);
+        let models = Models(self.0.clone());
+        let mut stop = self.0.stop.clone();
+        Ok(Response::new(respond(deadline, move |out| async move {
+            tokio::select! {
+                told = watch(&models, out) => told,
+                // Nothing else would end it, and the server would wait for it.
+                () = stop.wanted(crate::shutdown::Stop::Drain) => {
+                    Err(Error::new(Kind::Unavailable, "the server is stopping"))
+                }
+            }
+        })))
+    }
+}
+
+/// Tells everything, then what changes; everything anew where the listener was too slow.
+async fn watch(models: &Models, out: Outlet<pb::WatchResponse>) -> Result<()> {
+    use pb::watch_response::Event;
+    let send = async |event| {
+        let time = Some(SystemTime::now().into());
+        out.send(pb::WatchResponse { time, event: Some(event) }).await
+    };
+    loop {
+        let mut watched = models.0.supervisor.watch().await?;
+        let lies = models.lies().await?;
+        for model in models.all(&watched.view, &lies) {
+            send(Event::Model(model)).await?;
+        }
+        for seen in &watched.view.workers {
+            send(Event::Worker(worker(seen))).await?;
+        }
+        send(Event::Complete(pb::Complete {})).await?;
+        loop {
+            let event = tokio::select! {
+                change = watched.changes.recv() => match change {
+                    Ok(Change::Worker(seen)) => Event::Worker(worker(&seen)),
+                    Ok(Change::Model(model)) => Event::Model(models.model(&model, &models.lies().await?)),
+                    Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => return Err(Error::new(Kind::Unavailable, "the server is stopping")),
+                },
+                () = out.closed() => return Err(Error::new(Kind::Cancelled, "the caller has gone")),
+            };
+            send(event).await?;
+        }
+    }
+}
+
+/// A model that nobody has asked for.
+fn untouched(model: &ModelId) -> ModelView {
+    ModelView {
+        id: model.clone(),
+        state: ModelState::NotLoaded,
+        workers: 0,
+        deaths: 0,
+        last_death: None,
+        waiting: 0,
+        reason: None,
+        not_before: None,
+    }
+}
+
+fn model_state(state: ModelState) -> pb::ModelState {
+    match state {
+        ModelState::NotLoaded => pb::ModelState::NotLoaded,
+        ModelState::Loading => pb::ModelState::Loading,
+        ModelState::Ready => pb::ModelState::Ready,
+        ModelState::Failed => pb::ModelState::Failed,
+    }
+}
+
+fn death(obituary: &Obituary) -> pb::Death {
+    pb::Death {
+        cause: obituary.death.cause.word(),
+        message: obituary.death.to_string(),
+        time: Some(obituary.time.into()),
+        last_words: obituary.death.last_words.clone(),
+    }
+}
+
+fn worker(view: &WorkerView) -> pb::Worker {
+    let state = match view.state {
+        WorkerState::Starting => pb::WorkerState::Starting,
+        WorkerState::Idle => pb::WorkerState::Idle,
+        WorkerState::Busy => pb::WorkerState::Busy,
+        WorkerState::Checking => pb::WorkerState::Checking,
+        WorkerState::Stopping => pb::WorkerState::Stopping,
+        WorkerState::Gone => pb::WorkerState::Gone,
+    };
+    let origin = match view.origin {
+        Origin::Started => pb::WorkerOrigin::Started,
+        Origin::Called => pb::WorkerOrigin::Called,
+        Origin::DialledIn => pb::WorkerOrigin::DialledIn,
+    };
+    let pid = view.body.pid;
+    let memory = if pid > 0 && view.state != WorkerState::Gone { memory::resident(pid) } else { None };
+    let engine = if view.body.engine.is_empty() { view.model.engine() } else { &view.body.engine };
+    pb::Worker {
+        id: format!("w{}", view.number.0),
+        pid: pid.into(),
+        state: state.into(),
+        model: view.model.to_string(),
+        engine: engine.to_owned(),
+        origin: origin.into(),
+        address: view.body.address.clone(),
+        started: Some(view.started.into()),
+        calls: i64::try_from(view.calls).unwrap_or(i64::MAX),
+        restarts: i64::try_from(view.restarts).unwrap_or(i64::MAX),
+        memory_bytes: memory.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(0),
+        progress: view.progress,
+        last_death: view.last_death.as_ref().map(death),
+        build: view.body.build.clone(),
+    }
+}
+
+/// The word for a value of an enum, as filters use it: "MODEL_STATE_NOT_LOADED" is "not_loaded".
+fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase()
+}
+
+impl Listed for pb::Model {
+    const FIELDS: &'static [&'static str] = &["name", "engine", "state", "capability"];
+
+    fn matches(&self, field: &str, value: &str) -> bool {
+        match field {
+            "capability" => self
+                .capabilities()
+                .any(|capability| word(capability.as_str_name(), "CAPABILITY_").eq_ignore_ascii_case(value)),
+            _ => self.key(field).eq_ignore_ascii_case(value),
+        }
+    }
+
+    fn key(&self, field: &str) -> String {
+        match field {
+            "engine" => self.engine.clone(),
+            "state" => word(self.state().as_str_name(), "MODEL_STATE_"),
+            "capability" => {
+                let words = self.capabilities().map(|capability| word(capability.as_str_name(), "CAPABILITY_"));
+                words.collect::<Vec<_>>().join(" ")
+            }
+            _ => self.name.clone(),
+        }
+    }
+}
+
+impl Listed for pb::Worker {
+    const FIELDS: &'static [&'static str] = &["id", "model", "engine", "state", "origin"];
+
+    fn matches(&self, field: &str, value: &str) -> bool {
+        match field {
+            "id" => self.id == value,
+            _ => self.key(field).eq_ignore_ascii_case(value),
+        }
+    }
+
+    fn key(&self, field: &str) -> String {
+        match field {
+            "model" => self.model.clone(),
+            "engine" => self.engine.clone(),
+            "state" => word(self.state().as_str_name(), "WORKER_STATE_"),
+            "origin" => word(self.origin().as_str_name(), "WORKER_ORIGIN_"),
+            // By the number, not by its digits.
+            _ => format!("{:0>20}", self.id.trim_start_matches('w')),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Health of what the server does, as load balancers ask for it: "stt" and "tts" are served as long as the models can be
+//! had that requests mean when they name none.
+
+use crate::{
+    server::supervisor::view::{ModelState, ModelView},
+    speech::ModelId,
+};
+use tokio::sync::watch;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+/// Tells health how the default models are, each time that changes.
+pub(super) async fn follow(health: HealthReporter, mut models: watch::Receiver<Vec<ModelView>>) {
+    while models.changed().await.is_ok() {
+        let models = models.borrow_and_update().clone();
+        tell(&health, &models).await;
+    }
+}
+
+/// Tells health how the default models are now.
+pub(super) async fn tell(health: &HealthReporter, models: &[ModelView]) {
+    let all_can = |does: fn(&ModelId) -> bool| models.iter().filter(|model| does(&model.id)).all(can_be_had);
+    for (name, is_served) in [("stt", all_can(ModelId::recognises)), ("tts", all_can(ModelId::speaks))] {
+        let status = if is_served { ServingStatus::Serving } else { ServingStatus::NotServing };
+        health.set_service_status(name, status).await;
+    }
+}
+
+/// Whether a request would be served. What we start ourselves is started by the request; what runs elsewhere must be
+/// there.
+fn can_be_had(model: &ModelView) -> bool {
+    match model.id {
+        ModelId::Called { .. } => model.state == ModelState::Ready,
+        _ => model.state != ModelState::Failed,
+    }
+}

@@ -1,0 +1,62 @@
+//! The models of workers from elsewhere, by the names that requests use.
+
+use crate::speech::ModelId;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+/// Who is known under which name. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Directory(Arc<RwLock<Names>>);
+
+#[derive(Debug, Default)]
+struct Names {
+    by_name: BTreeMap<String, ModelId>,
+    /// What the workers of a model call it, once one of them has said so.
+    said: BTreeMap<ModelId, String>,
+}
+
+impl Directory {
+    /// Makes a model known under its own name.
+    pub(super) fn announce(&self, model: &ModelId) {
+        self.write().by_name.entry(model.to_string()).or_insert_with(|| model.clone());
+    }
+
+    /// Writes down what the workers of a model call it. The first word counts: who says another is another.
+    pub(super) fn learn(&self, name: &str, model: &ModelId) {
+        if name.is_empty() {
+            return;
+        }
+        let mut names = self.write();
+        names.said.entry(model.clone()).or_insert_with(|| name.to_owned());
+        names.by_name.entry(name.to_owned()).or_insert_with(|| model.clone());
+    }
+
+    /// What the workers of a model call it, where that is known.
+    pub(super) fn said(&self, model: &ModelId) -> Option<String> {
+        self.read().said.get(model).cloned()
+    }
+
+    /// The model of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<ModelId> {
+        self.read().by_name.get(name).cloned()
+    }
+
+    /// Every model that is known.
+    pub(crate) fn models(&self) -> Vec<ModelId> {
+        let mut models: Vec<ModelId> = self.read().by_name.values().cloned().collect();
+        models.sort();
+        models.dedup();
+        models
+    }
+
+    /// The map is whole between any two statements, so a panic elsewhere does not spoil it.
+    fn read(&self) -> RwLockReadGuard<'_, Names> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Names> {
+        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,210 @@
+//! The rules of the roster, one function for each event.
+
+use crate::{
+    error::{Error, Kind},
+    server::supervisor::{
+        death::{Cause, Death},
+        roster::{
+            COME_BACK, Caller, DIAL_IN_AGAIN, Decision, Ended, Entry, MAX_WAITING, MAX_WORKERS, Moment, Roster, Stage,
+            Waiting, is_elsewhere, is_startable, is_used_up,
+        },
+        view::{Body, Obituary, WorkerNumber},
+    },
+    speech::ModelId,
+};
+
+type Out<C, W> = Vec<Decision<C, W>>;
+
+impl<C: Caller, W: Clone> Roster<C, W> {
+    pub(super) fn wanted(&mut self, mut caller: Waiting<C>, now: Moment, out: &mut Out<C, W>) {
+        let model = caller.model.clone();
+        self.pool(&model).used = Some(now.at);
+        if let Some(number) = self.free_worker(&model) {
+            return self.grant(number, caller.by, out);
+        }
+        if !caller.again
+            && let Some(error) = self.failure(&model, now.at)
+        {
+            return out.push(Decision::Refuse { error, to: caller.by });
+        }
+        if self.waiting_for(&model) >= MAX_WAITING {
+            let message = format!("{MAX_WAITING} requests wait for `{model}` already; try again later");
+            let error = Error::new(Kind::Busy, message).retry_after(COME_BACK);
+            return out.push(Decision::Refuse { error, to: caller.by });
+        }
+        if !is_startable(&model) && self.live(&model) == 0 {
+            caller.until = caller.until.min(now.at + DIAL_IN_AGAIN);
+        }
+        if caller.again {
+            // It has waited its turn already.
+            self.waiting.push_front(caller);
+        } else {
+            self.waiting.push_back(caller);
+        }
+        self.interrupt_checks(&model, out);
+        self.fill(&model, now, out);
+    }
+
+    pub(super) fn ready(
+        &mut self,
+        number: WorkerNumber,
+        worker: W,
+        (body, memory): (Body, u64),
+        now: Moment,
+        out: &mut Out<C, W>,
+    ) {
+        let Some(entry) = self.workers.get_mut(&number) else { return };
+        entry.body = body;
+        if !matches!(entry.stage, Stage::Starting(_)) {
+            // It was told to end before it was ready.
+            return;
+        }
+        entry.stage = Stage::Idle(worker.clone(), now.at);
+        let model = entry.model.clone();
+        let pool = self.pool(&model);
+        pool.unloadable = None;
+        pool.size = pool.size.max(memory);
+        pool.used = pool.used.or(Some(now.at));
+        let is_on_trial = pool.budget.is_spent();
+        self.serve(&model, now, out);
+        // A model that has failed has to show that it can work, if no caller has it show that.
+        if is_on_trial && !is_used_up(&model) && self.is_idle(number) {
+            self.check(number, out);
+        }
+    }
+
+    /// The model cannot be loaded now; nobody who waits for it is helped by another try.
+    pub(super) fn cannot_load(&mut self, number: WorkerNumber, error: &Error, now: Moment, out: &mut Out<C, W>) {
+        let Some(entry) = self.remove(number, None, now) else { return };
+        if error.kind() == Kind::Unavailable {
+            // The system gave no process; that says nothing of the model, and may be better soon.
+            let chance = self.chance();
+            self.pool(&entry.model).budget.lost(now.at, chance);
+        } else {
+            self.pool(&entry.model).unloadable = Some((error.to_string(), now.at));
+        }
+        while let Some(waiting) = self.take_waiting(&entry.model) {
+            let error = Error::new(error.kind(), error.to_string()).with_details(error.details().clone());
+            out.push(Decision::Refuse { error, to: waiting.by });
+        }
+        self.fill_all(now, out);
+    }
+
+    pub(super) fn dead(&mut self, number: WorkerNumber, death: Death, now: Moment, out: &mut Out<C, W>) {
+        let Some(entry) = self.remove(number, Some(&death), now) else { return };
+        let model = entry.model;
+        if death.cause != Cause::Stopped {
+            let chance = self.chance();
+            let pool = self.pool(&model);
+            pool.deaths += 1;
+            pool.last_death = Some(Obituary { death: death.clone(), time: now.wall });
+            if death.cause.is_models_doing() {
+                pool.budget.lost(now.at, chance);
+            }
+        }
+        // Who holds a lease learns of the death by the call. Who waits for a start is told, where the death came from
+        // outside: that is none of the model's budget, but somebody has to count it.
+        if matches!(entry.stage, Stage::Starting(_))
+            && !death.cause.is_models_doing()
+            && let Some(waiting) = self.take_waiting(&model)
+        {
+            out.push(Decision::Lost { death, to: waiting.by });
+        }
+        self.refuse_newcomers(&model, now, out);
+        self.serve(&model, now, out);
+        self.top_up(&model, now, out);
+    }
+
+    pub(super) fn returned(&mut self, number: WorkerNumber, ended: Ended, now: Moment, out: &mut Out<C, W>) {
+        let Some(Entry { stage: Stage::Busy(worker, ends), model, calls, .. }) = self.workers.get_mut(&number) else {
+            return;
+        };
+        let (worker, ends, model) = (worker.clone(), *ends, model.clone());
+        *calls += u64::from(ended == Ended::Well);
+        let pool = self.pool(&model);
+        pool.has_worked |= ended == Ended::Well;
+        if !ends {
+            pool.used = Some(now.at);
+        }
+        self.rest(number, worker, ended, now);
+        if ends || is_used_up(&model) {
+            self.dismiss(number, out);
+        }
+        self.serve(&model, now, out);
+        self.top_up(&model, now, out);
+    }
+
+    pub(super) fn checked(&mut self, number: WorkerNumber, ended: Ended, now: Moment, out: &mut Out<C, W>) {
+        let Some(Entry { stage: Stage::Checking(worker), model, proved, .. }) = self.workers.get_mut(&number) else {
+            return;
+        };
+        // Also after one that was broken off: else it would be begun again at once, for ever.
+        *proved = now.at;
+        let (worker, model) = (worker.clone(), model.clone());
+        self.rest(number, worker, ended, now);
+        self.serve(&model, now, out);
+    }
+
+    /// A worker has nothing to do any more.
+    fn rest(&mut self, number: WorkerNumber, worker: W, ended: Ended, now: Moment) {
+        let Some(entry) = self.workers.get_mut(&number) else { return };
+        entry.stage = Stage::Idle(worker, now.at);
+        if ended == Ended::Well {
+            entry.proved = now.at;
+            let model = entry.model.clone();
+            self.pool(&model).budget.good();
+        }
+    }
+
+    /// Ends a model's workers; those elsewhere only on demand, for their memory is not ours.
+    pub(super) fn unload(&mut self, model: &ModelId, all: bool, out: &mut Out<C, W>) {
+        if let Some(pool) = self.pools.get_mut(model) {
+            (pool.used, pool.has_worked) = (None, false);
+        }
+        let numbers: Vec<WorkerNumber> = (self.workers.iter())
+            .filter(|(_, entry)| entry.model == *model && (all || !is_elsewhere(entry)))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in numbers {
+            match self.workers.get_mut(&number) {
+                Some(Entry { stage: Stage::Busy(_, ends), .. }) => *ends = true,
+                Some(Entry { stage: Stage::Stopping, .. }) | None => {}
+                Some(_) => self.dismiss(number, out),
+            }
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Moment, out: &mut Out<C, W>) {
+        self.send_away(now.at, out);
+        let unused: Vec<ModelId> = (self.pools.iter())
+            .filter(|(model, pool)| self.unload_at(model, pool).is_some_and(|at| at <= now.at))
+            .filter(|(model, _)| self.waiting_for(model) == 0 && self.busy(model) == 0)
+            .map(|(model, _)| model.clone())
+            .collect();
+        unused.iter().for_each(|model| self.unload(model, false, out));
+        let due: Vec<WorkerNumber> = (self.workers.iter())
+            .filter(|(_, entry)| self.check_at(entry).is_some_and(|at| at <= now.at))
+            .map(|(number, _)| *number)
+            .collect();
+        due.into_iter().for_each(|number| self.check(number, out));
+        self.fill_all(now, out);
+        let kept: Vec<ModelId> = (self.pools.iter())
+            .filter(|(model, _)| self.is_kept(model) && self.live(model) == 0)
+            .filter(|(_, pool)| pool.try_at().is_none_or(|at| at <= now.at))
+            .map(|(model, _)| model.clone())
+            .collect();
+        for model in kept {
+            if self.occupied() < MAX_WORKERS {
+                self.start(model, now, out);
+            }
+        }
+    }
+
+    /// Whether a model is to have a worker though nobody asks: one elsewhere, so that its loss is noticed before a
+    /// caller does; and one that requests mean when they name none, once it has failed, so that its return is.
+    pub(super) fn is_kept(&self, model: &ModelId) -> bool {
+        let has_failed =
+            || self.pools.get(model).is_some_and(|pool| pool.budget.is_spent() || pool.unloadable.is_some());
+        matches!(model, ModelId::Called { .. }) || (self.policy.defaults.contains(model) && has_failed())
+    }
+}

@@ -1,0 +1,132 @@
+//! What can be seen of the roster, and when it wants to be woken.
+
+use crate::{
+    server::supervisor::{
+        roster::{Caller, Entry, MAX_WORKERS, Pool, Roster, Stage, is_elsewhere, is_startable},
+        view::{ModelState, ModelView, Origin, View, WorkerNumber, WorkerState, WorkerView},
+    },
+    speech::ModelId,
+};
+use tokio::time::Instant;
+
+impl<C: Caller, W: Clone> Roster<C, W> {
+    /// Everything, as it is now.
+    pub(in crate::server::supervisor) fn view(&self) -> View {
+        View {
+            models: self.pools.iter().map(|(id, pool)| self.model_view(id, pool)).collect(),
+            workers: self.workers.iter().map(|(number, entry)| self.worker_view(*number, entry)).collect(),
+        }
+    }
+
+    /// One model, as it is now.
+    pub(in crate::server::supervisor) fn model(&self, id: &ModelId) -> Option<ModelView> {
+        self.pools.get(id).map(|pool| self.model_view(id, pool))
+    }
+
+    /// The model of a worker.
+    pub(in crate::server::supervisor) fn model_of(&self, number: WorkerNumber) -> Option<ModelId> {
+        self.workers.get(&number).map(|entry| entry.model.clone())
+    }
+
+    /// Whether those who have gone are to be remembered until [`Roster::take_gone`].
+    pub(in crate::server::supervisor) fn watch(&mut self, watched: bool) {
+        self.watched = watched;
+        self.gone.clear();
+    }
+
+    /// Who has gone since the last call.
+    pub(in crate::server::supervisor) fn take_gone(&mut self) -> Vec<WorkerView> {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// When something is to be done even if nothing happens: not later than one of the waits ends.
+    pub(in crate::server::supervisor) fn wake_at(&self) -> Option<Instant> {
+        let callers = self.waiting.iter().map(|waiting| waiting.until);
+        // Where nothing could be started, something else has to happen first.
+        let has_room = self.occupied() < MAX_WORKERS;
+        let pools =
+            self.pools.iter().filter(|(model, _)| has_room && is_startable(model)).filter_map(|(model, pool)| {
+                let is_wanted = self.waiting.iter().any(|waiting| waiting.model == *model) || self.is_kept(model);
+                pool.try_at().filter(|_| is_wanted && self.live(model) == 0)
+            });
+        let unload = self.pools.iter().filter_map(|(model, pool)| self.unload_at(model, pool));
+        let checks = self.workers.values().filter_map(|entry| self.check_at(entry));
+        callers.chain(pools).chain(unload).chain(checks).min()
+    }
+
+    /// When a model is unloaded if nobody asks for it.
+    pub(super) fn unload_at(&self, model: &ModelId, pool: &Pool) -> Option<Instant> {
+        let is_idle =
+            |entry: &Entry<W>| entry.model == *model && matches!(entry.stage, Stage::Idle(..)) && !is_elsewhere(entry);
+        let timeout = self.policy.idle_timeout.filter(|_| self.busy(model) == 0)?;
+        pool.used.filter(|_| self.workers.values().any(is_idle)).map(|used| used + timeout)
+    }
+
+    /// When a worker has to show that it can work.
+    pub(super) fn check_at(&self, entry: &Entry<W>) -> Option<Instant> {
+        match entry.stage {
+            // One that is used up by a call cannot be checked by one.
+            Stage::Idle(..) if !super::is_used_up(&entry.model) => {
+                self.policy.check_after.map(|after| entry.proved + after)
+            }
+            _ => None,
+        }
+    }
+
+    fn model_view(&self, id: &ModelId, pool: &Pool) -> ModelView {
+        let workers = self.live(id);
+        let is_ready = self.workers.values().any(|entry| {
+            entry.model == *id && matches!(entry.stage, Stage::Idle(..) | Stage::Busy(..) | Stage::Checking(_))
+        });
+        let has_failed = pool.unloadable.is_some() || pool.budget.is_spent() || (workers == 0 && !is_startable(id));
+        let state = match (is_ready, has_failed, workers) {
+            (true, ..) => ModelState::Ready,
+            (false, true, _) => ModelState::Failed,
+            (false, false, 0) => ModelState::NotLoaded,
+            (false, false, _) => ModelState::Loading,
+        };
+        let reason = (state == ModelState::Failed).then(|| match &pool.unloadable {
+            Some((reason, _)) => reason.clone(),
+            None if is_startable(id) => pool.budget.verdict(pool.last_death.as_ref().map(|last| &last.death)),
+            None => "no worker of it is connected".to_owned(),
+        });
+        ModelView {
+            id: id.clone(),
+            state,
+            workers,
+            deaths: pool.deaths,
+            last_death: pool.last_death.clone(),
+            waiting: self.waiting.iter().filter(|waiting| waiting.model == *id).count(),
+            reason,
+            not_before: pool.budget.not_before().filter(|_| state == ModelState::Failed),
+        }
+    }
+
+    /// One worker, as it is now.
+    pub(super) fn worker_view(&self, number: WorkerNumber, entry: &Entry<W>) -> WorkerView {
+        let (state, progress) = match entry.stage {
+            Stage::Starting(progress) => (WorkerState::Starting, progress),
+            Stage::Idle(..) => (WorkerState::Idle, 1.0),
+            Stage::Busy(..) => (WorkerState::Busy, 1.0),
+            Stage::Checking(_) => (WorkerState::Checking, 1.0),
+            Stage::Stopping => (WorkerState::Stopping, 1.0),
+        };
+        let origin = match (entry.is_guest, &entry.model) {
+            (true, _) => Origin::DialledIn,
+            (false, ModelId::Called { .. }) => Origin::Called,
+            (false, _) => Origin::Started,
+        };
+        WorkerView {
+            number,
+            model: entry.model.clone(),
+            state,
+            origin,
+            body: entry.body.clone(),
+            started: entry.started,
+            calls: entry.calls,
+            restarts: entry.restarts,
+            progress,
+            last_death: self.pools.get(&entry.model).and_then(|pool| pool.last_death.clone()),
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The task of the supervisor: takes messages, asks the roster, carries out what it decides.
+
+use crate::{
+    error::Result,
+    server::supervisor::{
+        Granted, KeeperEvent, Lease, Settings, Watched,
+        check::{self, Answers},
+        death::Lie,
+        directory::Directory,
+        keeper::{self, Charge, Guest},
+        lies::Counters,
+        memory,
+        roster::{Caller, Decision, Ended, Event, Moment, Policy, Roster},
+        spawner::Spawner,
+        view::{Change, ModelView, View, WorkerNumber},
+        worker::{Failure, Worker},
+    },
+    speech::ModelId,
+};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot, watch},
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+/// Reports of keepers that wait.
+const QUEUE: usize = 256;
+
+/// Changes that wait for slow watchers; beyond it they are told everything anew.
+const CHANGES: usize = 256;
+
+/// How long a call waits for a worker, if its own deadline is later and no model takes longer to load.
+const LONGEST_QUEUE: Duration = Duration::from_secs(300);
+
+/// How soon the roster may be woken again: it knows when, and need not be trusted with a whole processor.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+
+/// How old what we know of free memory may be.
+const MEMORY_AGE: Duration = Duration::from_secs(1);
+
+/// What the task is asked.
+#[derive(Debug)]
+pub(super) enum Message {
+    Lease { model: ModelId, again: bool, reply: oneshot::Sender<Granted> },
+    Unload { model: ModelId, reply: oneshot::Sender<usize> },
+    Admit { model: ModelId, guest: Guest, reply: oneshot::Sender<Result<()>> },
+    View { reply: oneshot::Sender<View> },
+    Watch { reply: oneshot::Sender<Watched> },
+    Lies { reply: oneshot::Sender<Vec<(ModelId, Vec<(Lie, u64)>)>> },
+    Stop { done: oneshot::Sender<()> },
+}
+
+type WorkerRoster = Roster<oneshot::Sender<Granted>, Worker>;
+
+/// The task, and all that it owns.
+pub(super) struct Task {
+    settings: Settings,
+    roster: WorkerRoster,
+    spawner: Spawner,
+    directory: Directory,
+    counters: HashMap<ModelId, Arc<Counters>>,
+    answers: Answers,
+    /// Dropped to let a worker go.
+    needed: HashMap<WorkerNumber, oneshot::Sender<()>>,
+    /// Dropped to break off a check.
+    checks: HashMap<WorkerNumber, oneshot::Sender<()>>,
+    /// Keepers hear by it that they must end now; what they say after that nobody hears.
+    stop: watch::Sender<()>,
+    keepers: JoinSet<()>,
+    keeper_events: mpsc::Sender<KeeperEvent>,
+    /// Leases and checks that have not ended.
+    uses: JoinSet<KeeperEvent>,
+    free_memory: (Instant, Option<u64>),
+    changes: broadcast::Sender<Change>,
+    /// What the watchers know.
+    told: Option<View>,
+    defaults: watch::Sender<Vec<ModelView>>,
+}
+
+impl Task {
+    /// A task that has nothing to do yet.
+    ///
+    /// # Errors
+    /// `Internal` where the system gives no thread.
+    pub(super) fn try_new(
+        settings: Settings,
+        directory: Directory,
+        defaults: watch::Sender<Vec<ModelView>>,
+    ) -> Result<Self> {
+        let policy = Policy {
+            spares: settings.spares,
+            idle_timeout: settings.idle_timeout,
+            check_after: settings.self_check,
+            defaults: settings.defaults.clone(),
+        };
+        // The hasher's keys are random, which is all that the jitter needs.
+        let mut roster = Roster::new(policy, RandomState::new().build_hasher().finish());
+        settings.called.iter().for_each(|model| roster.announce(model.clone()));
+        // Replaced by the one of `run`, which has the other end.
+        let (keeper_events, _) = mpsc::channel(1);
+        Ok(Self {
+            roster,
+            spawner: Spawner::start()?,
+            directory,
+            counters: HashMap::new(),
+            answers: Answers::default(),
+            needed: HashMap::new(),
+            checks: HashMap::new(),
+            stop: watch::channel(()).0,
+            keepers: JoinSet::new(),
+            keeper_events,
+            uses: JoinSet::new(),
+            free_memory: (Instant::now(), memory::free()),
+            changes: broadcast::channel(CHANGES).0,
+            told: None,
+            defaults,
+            settings,
+        })
+    }
+
+    /// Runs until it is told to stop, or nobody is left who could tell it anything.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+        let (sender, mut keeper_events) = mpsc::channel(QUEUE);
+        self.keeper_events = sender;
+        self.on(Event::Tick);
+        loop {
+            let wake_at = self.roster.wake_at().map(|at| at.max(Instant::now() + SHORTEST_SLEEP));
+            let wake = async {
+                match wake_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let event = tokio::select! {
+                // Deaths first: a lease that ends with its worker must not bring a dead one back.
+                biased;
+                Some(event) = keeper_events.recv() => event,
+                message = inbox.recv() => match message {
+                    Some(Message::Stop { done }) => {
+                        self.end().await;
+                        done.send(()).unwrap_or_default();
+                        return;
+                    }
+                    Some(message) => match self.answer(message) {
+                        Some(event) => event,
+                        None => continue,
+                    },
+                    None => return self.end().await,
+                },
+                Some(Ok(event)) = self.uses.join_next() => event,
+                Some(_) = self.keepers.join_next() => continue,
+                () = wake => Event::Tick,
+            };
+            self.on(event);
+        }
+    }
+
+    /// Ends every worker, and waits until they are gone.
+    async fn end(mut self) {
+        self.uses.abort_all();
+        // Workers that see their connection close end by themselves; the thread that started them must end last.
+        drop((self.roster, self.stop, self.needed, self.checks, self.keeper_events));
+        while self.keepers.join_next().await.is_some() {}
+        drop(self.spawner);
+    }
+
+    /// Answers what can be answered at once; what cannot is for the roster.
+    fn answer(&mut self, message: Message) -> Option<KeeperEvent> {
+        match message {
+            Message::Lease { model, again, reply } => {
+                // Whoever waits for a start waits as long as a start may take.
+                let longest = LONGEST_QUEUE.max(self.settings.load_timeout * 2);
+                return Some(Event::Wanted { model, by: reply, until: Instant::now() + longest, again });
+            }
+            Message::Unload { model, reply } => {
+                let workers = self.roster.model(&model).map_or(0, |model| model.workers);
+                reply.send(workers).unwrap_or_default();
+                return Some(Event::Unload { model });
+            }
+            Message::Admit { model, guest, reply } => drop(reply.send(self.admit(model, guest))),
+            Message::View { reply } => drop(reply.send(self.roster.view())),
+            Message::Watch { reply } => {
+                let view = self.roster.view();
+                let changes = self.changes.subscribe();
+                self.roster.watch(true);
+                self.told = Some(view.clone());
+                drop(reply.send(Watched { view, changes }));
+            }
+            Message::Lies { reply } => {
+                let told = self.counters.iter().map(|(model, counters)| (model.clone(), counters.told()));
+                drop(reply.send(told.collect()));
+            }
+            // Seen to by the caller.
+            Message::Stop { .. } => {}
+        }
+        None
+    }
+
+    fn admit(&mut self, model: ModelId, guest: Guest) -> Result<()> {
+        let now = self.now();
+        let number = self.roster.admit(model.clone(), now)?;
+        self.directory.learn(&model.to_string(), &model);
+        self.keep(number, model, Some(guest));
+        self.tell();
+        Ok(())
+    }
+
+    fn now(&mut self) -> Moment {
+        let at = Instant::now();
+        if at - self.free_memory.0 > MEMORY_AGE {
+            self.free_memory = (at, memory::free());
+        }
+        Moment { at, wall: SystemTime::now(), free_memory: self.free_memory.1 }
+    }
+
+    fn on(&mut self, event: KeeperEvent) {
+        if let Event::Ready { worker, number, .. } = &event
+            && let Some(model) = self.roster.model_of(*number)
+        {
+            self.directory.learn(&worker.model_name, &model);
+        }
+        if let Event::Dead { number, .. } | Event::CannotLoad { number, .. } = &event {
+            self.needed.remove(number);
+            self.checks.remove(number);
+        }
+        let now = self.now();
+        for decision in self.roster.on(event, now) {
+            self.carry_out(decision);
+        }
+        self.tell();
+    }
+
+    fn carry_out(&mut self, decision: Decision<oneshot::Sender<Granted>, Worker>) {
+        match decision {
+            Decision::Start { number, model } => self.keep(number, model, None),
+            Decision::Grant { number, worker, to } => {
+                let (returned, end) = oneshot::channel();
+                let of_lease = worker.clone();
+                self.uses.spawn(async move {
+                    let ended = match end.await {
+                        Ok(ended) => ended,
+                        // A caller who went away in the middle leaves an engine that may not have noticed.
+                        Err(_) => {
+                            of_lease.at_rest().await;
+                            Ended::Somehow
+                        }
+                    };
+                    Event::Returned { number, ended }
+                });
+                // A caller that has gone drops its lease here, which gives the worker back.
+                drop(to.send(Ok(Lease { worker, returned })));
+            }
+            Decision::Check { number, worker } => {
+                let Some(model) = self.roster.model_of(number) else { return };
+                let (wanted, broken_off) = oneshot::channel::<()>();
+                self.checks.insert(number, wanted);
+                let answers = self.answers.clone();
+                self.uses.spawn(async move {
+                    let ended = tokio::select! {
+                        ended = check::check(&worker, &model, &answers) => ended,
+                        _ = broken_off => {
+                            worker.at_rest().await;
+                            Ended::Somehow
+                        }
+                    };
+                    Event::Checked { number, ended }
+                });
+            }
+            Decision::Interrupt { number } => drop(self.checks.remove(&number)),
+            Decision::Lost { death, to } => drop(to.send(Err(Failure::Lost(death)))),
+            Decision::Refuse { error, to } => drop(to.send(Err(Failure::Refused(error)))),
+            Decision::Dismiss { number } => drop((self.needed.remove(&number), self.checks.remove(&number))),
+        }
+    }
+
+    fn keep(&mut self, number: WorkerNumber, model: ModelId, guest: Option<Guest>) {
+        let (needed_sender, needed) = oneshot::channel();
+        self.needed.insert(number, needed_sender);
+        // Our own are told what to load, so they say the same; of one elsewhere the first word counts.
+        let expected = match model {
+            ModelId::Called { .. } => self.directory.said(&model),
+            _ => Some(model.to_string()),
+        };
+        let charge = Charge {
+            number,
+            settings: self.settings.clone(),
+            spawner: self.spawner.clone(),
+            counters: Arc::clone(self.counters.entry(model.clone()).or_default()),
+            expected,
+            guest,
+            events: self.keeper_events.clone(),
+            needed,
+            stop: self.stop.subscribe(),
+            model,
+        };
+        self.keepers.spawn(keeper::keep(charge));
+    }
+
+    /// Tells watchers what has changed.
+    fn tell(&mut self) {
+        let defaults = self.settings.defaults.iter().filter_map(|model| self.roster.model(model)).collect();
+        self.defaults.send_if_modified(|before| {
+            let has_changed = *before != defaults;
+            *before = defaults;
+            has_changed
+        });
+        let Some(before) = &self.told else { return };
+        if self.changes.receiver_count() == 0 {
+            self.told = None;
+            self.roster.watch(false);
+            return;
+        }
+        let view = self.roster.view();
+        for change in view.changes(before, self.roster.take_gone()) {
+            // Somebody hears it, or has gone a moment ago.
+            self.changes.send(change).unwrap_or_default();
+        }
+        self.told = Some(view);
+    }
+}
+
+impl Caller for oneshot::Sender<Granted> {
+    fn has_gone(&self) -> bool {
+        self.is_closed()
+    }
+}
