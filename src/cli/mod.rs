@@ -70,7 +70,7 @@ enum Command {
     Completions(pages::CompletionsArgs),
     /// Write the manual's pages into a folder
     Man(pages::ManArgs),
-    /// Run one engine; started by `speechctl serve`
+    /// Run one engine
     #[command(hide = true)]
     Worker(worker::Args),
 }
@@ -123,20 +123,17 @@ fn dispatch(cli: Cli) -> Result<()> {
             client_verb(mood, &connect, "cannot list voices", |context| client::voices::run(args, context))
         }
         Command::Serve(args) => {
-            telemetry::start(Some(match (quiet, verbose) {
-                (true, _) => Verbosity::Quiet,
-                (_, 0) => Verbosity::Normal,
-                (_, 1) => Verbosity::Verbose,
-                _ => Verbosity::Trace,
-            }));
+            telemetry::start(Some(mood.of_service()));
             runtime()?.block_on(serve::run(args)).map_err(|error| error.context("cannot serve"))
         }
         Command::Completions(args) => pages::completions(&args, output::Output::new(quiet, verbose)),
         Command::Man(args) => pages::man(&args),
         Command::Worker(args) => {
-            telemetry::start(Some(Verbosity::Quiet));
+            telemetry::start(Some(if args.stands_alone() { mood.of_service() } else { Verbosity::Quiet }));
             let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
-            runtime.block_on(worker::run(args, config::cache_folder(config::env)))
+            let output = output::Output::new(quiet, verbose);
+            let ready = |address: &str| output.line(&format!("speechctl: worker listening on {address}"));
+            runtime.block_on(worker::run(args, config::cache_folder(config::env), ready))
         }
     }
 }
@@ -146,6 +143,18 @@ fn dispatch(cli: Cli) -> Result<()> {
 struct Mood {
     quiet: bool,
     verbose: u8,
+}
+
+impl Mood {
+    /// What a verb logs that serves others, and so talks to whoever runs it by its log.
+    fn of_service(self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, 0) => Verbosity::Normal,
+            (_, 1) => Verbosity::Verbose,
+            _ => Verbosity::Trace,
+        }
+    }
 }
 
 /// Runs a verb of the client, until it is done or a signal comes.

@@ -1,16 +1,14 @@
 //! How the engine is, as both worker contracts report it.
 
 use crate::{
+    error::{Error, Result},
     proto::status,
-    speech::ModelId,
-    worker::{
-        BUILD_ID,
-        thread::{EngineThread, Stage},
-    },
+    speech::{BUILD_ID, ModelId},
+    worker::thread::{EngineThread, Stage},
 };
 use std::{collections::HashMap, time::Duration};
 
-/// Answers both `Health` calls.
+/// Answers both `Health` calls, and knows by which name a request means this worker's model.
 #[derive(Clone)]
 pub(super) struct Reporter {
     engine: EngineThread,
@@ -27,7 +25,8 @@ pub(super) struct Report {
     /// By which engine.
     pub(super) engine: String,
     /// `build_id`; `pulse`, the signs of life so far; `jobs`, those not finished; `processor_ms`, the processor time of
-    /// the process so far; `kind`, the kind of the failure.
+    /// the process so far; `progress`, how much of the model is loaded (0 to 1), while that is known; `kind`, the kind of
+    /// the failure.
     pub(super) metadata: HashMap<String, String>,
     /// Why the status is "error".
     pub(super) reason: String,
@@ -41,9 +40,22 @@ fn processor_time() -> Duration {
 }
 
 impl Reporter {
-    /// Reports on this engine.
-    pub(super) fn new(engine: EngineThread, model: &ModelId) -> Self {
-        Self { engine, engine_name: model.engine().to_owned(), model_name: model.to_string() }
+    /// Reports on this engine, which callers know by this name of its model.
+    pub(super) fn new(engine: EngineThread, model: &ModelId, model_name: String) -> Self {
+        Self { engine, engine_name: model.engine().to_owned(), model_name }
+    }
+
+    /// Checks that a request means this worker's model, or does not say.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming both.
+    pub(super) fn check_model(&self, wanted: &str) -> Result<()> {
+        if wanted.is_empty() || wanted == self.model_name {
+            return Ok(());
+        }
+        let shown: String = wanted.chars().take(200).collect();
+        let message = format!("this worker has model `{}`, not `{shown}`", self.model_name);
+        Err(Error::invalid(message).in_field("model"))
     }
 
     /// How it is now.
@@ -55,7 +67,12 @@ impl Reporter {
             ("processor_ms".to_owned(), processor_time().as_millis().to_string()),
         ]);
         let (status, reason) = match self.engine.stage() {
-            Stage::Loading => ("loading", String::new()),
+            Stage::Loading => {
+                if let Some(progress) = self.engine.progress() {
+                    metadata.insert("progress".to_owned(), format!("{progress:.2}"));
+                }
+                ("loading", String::new())
+            }
             Stage::Ready => ("ok", String::new()),
             Stage::Failed(kind, message) => {
                 metadata.insert("kind".to_owned(), status::reason(kind).to_owned());

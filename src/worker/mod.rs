@@ -1,10 +1,19 @@
 //! `speechctl worker`: the process in which one engine runs, and may crash alone.
 //!
-//! It speaks the worker contracts over the one connection that it was given as its standard input, and ends with it.
-//! It remembers nothing between calls.
+//! It speaks the worker contracts. A server starts it with a socket as its standard input, and it ends with that
+//! connection; or it stands alone, and listens, or dials in to a server. It remembers nothing between calls.
 
+mod args;
+mod calls;
+mod confine;
+mod connection;
+mod dial;
 mod engine;
 mod health;
+mod lies;
+mod listen;
+mod progress;
+mod signals;
 mod stt;
 mod thread;
 mod tts;
@@ -14,74 +23,119 @@ use crate::{
     proto::{stt::stt_worker_server::SttWorkerServer, tts::tts_worker_server::TtsWorkerServer},
     speech::ModelId,
 };
-use engine::Setup;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    service::TowerToHyperService,
-};
-use std::{io::IsTerminal, os::fd::AsFd, path::PathBuf};
+use args::Transport;
+use calls::Calls;
+use confine::Parent;
+use engine::{Manners, Setup};
+use rustix::net::{AddressFamily, SocketType, sockopt};
+use signals::Signals;
+use std::{os::fd::AsFd, path::PathBuf, time::Duration};
 use thread::EngineThread;
 use tokio::net::UnixStream;
 use tonic::service::Routes;
 
+pub(crate) use args::Args;
+
 /// Audio of a window in one message: 30 s take 1 MB; the rest is room for foreign callers.
 const MAX_MESSAGE: usize = 64 << 20;
 
-/// What identifies a build, for the log of the server.
-use crate::speech::BUILD_ID;
+/// How long a worker that ignores its end lives on: long enough for the patience of whoever waits for it.
+const STUBBORN: Duration = Duration::from_secs(60);
 
-/// Runs one engine; started by `speechctl serve`, not by hand
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The engine: whisper or espeak
-    #[arg(long, value_name = "ENGINE")]
-    engine: String,
-
-    /// What the engine loads: a ggml model file, or `selftest`
-    #[arg(long, value_name = "MODEL")]
-    model: Option<PathBuf>,
-
-    /// Threads for a call that names none
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..=256))]
-    threads: i32,
-
-    /// Folder for what has to be unpacked
-    #[arg(long, value_name = "DIR")]
-    pub(crate) cache: Option<PathBuf>,
+/// An engine that is loaded, or being loaded, and what callers know of it.
+#[derive(Clone)]
+struct Worker {
+    model: ModelId,
+    name: String,
+    engine: EngineThread,
+    manners: Manners,
 }
 
-/// Serves the connection on standard input until the other side is gone.
+/// Serves until the connection on standard input ends, or, where it stands alone, until a signal. Calls `ready` with the
+/// address once it listens on one.
 ///
 /// # Errors
-/// `Config` where standard input is no socket, `InvalidInput` for an engine that does not exist.
-pub(crate) async fn run(args: Args, default_cache: PathBuf) -> Result<()> {
-    let model = ModelId::from_arguments(&args.engine, args.model)?;
-    let socket = inherited_socket()?;
-    let threads = if args.threads > 0 { args.threads } else { default_threads() };
-    let setup = Setup { threads, cache: args.cache.unwrap_or(default_cache) };
-    let engine = EngineThread::spawn(model.clone(), setup)?;
-    let health = health::Reporter::new(engine.clone(), &model);
-    let stt = SttWorkerServer::new(stt::Service::new(engine.clone(), health.clone()))
-        .max_decoding_message_size(MAX_MESSAGE)
-        .max_encoding_message_size(MAX_MESSAGE);
-    let tts = TtsWorkerServer::new(tts::Service::new(engine, health)).max_decoding_message_size(MAX_MESSAGE);
-    let service = TowerToHyperService::new(Routes::new(stt).add_service(tts).prepare());
-    let served = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(socket), service)
-        .await;
-    if let Err(error) = served {
-        // Nearly always: the server is gone. Then nobody is left to hear of it.
-        tracing::debug!(%error, "Connection ended.");
+/// - `Config` where there is no way for callers to come, or one that must not be.
+/// - `InvalidInput` for an engine that does not exist.
+/// - `Io` for an address that is taken.
+/// - Standing alone, why the model cannot be loaded.
+/// - Dialling in, why the server cannot be reached, or refuses.
+pub(crate) async fn run(args: Args, default_cache: PathBuf, ready: impl FnOnce(&str) -> Result<()>) -> Result<()> {
+    let model = ModelId::from_arguments(&args.engine, args.model.clone())?;
+    match args.transport(&model, |name| std::env::var_os(name))? {
+        Transport::Inherited => {
+            let socket = inherited_socket()?;
+            if confine::child(args.parent) == Parent::Gone {
+                return Ok(());
+            }
+            Worker::start(model, args, default_cache)?.serve_inherited(socket).await
+        }
+        Transport::Listen(address) => {
+            let socket = listen::Socket::bind(&address, args.insecure).await?;
+            // Before anybody hears that it is ready: whoever does may send a signal at once.
+            let signals = Signals::listen()?;
+            let worker = Worker::start(model, args, default_cache)?;
+            ready(&socket.address())?;
+            listen::serve(&worker, socket, signals).await
+        }
+        Transport::Dial(address, token) => {
+            let signals = Signals::listen()?;
+            let dialler = dial::Dialler::try_new(address)?;
+            let worker = Worker::start(model, args, default_cache)?;
+            dialler.serve(&worker, token, signals).await
+        }
     }
-    Ok(())
+}
+
+impl Worker {
+    /// Limits the memory of this process, and begins to load the model.
+    fn start(model: ModelId, args: Args, default_cache: PathBuf) -> Result<Self> {
+        confine::memory(args.memory)?;
+        let threads = if args.threads > 0 { args.threads } else { default_threads() };
+        let name = args.model_name(&model);
+        let progress = engine::progress(&model);
+        let setup = Setup { threads, cache: args.cache.unwrap_or(default_cache), progress };
+        let engine = EngineThread::spawn(model.clone(), setup)?;
+        let manners = engine::manners(&model);
+        Ok(Self { model, name, engine, manners })
+    }
+
+    /// Both worker contracts. What the engine cannot do is answered by saying so.
+    fn contracts(&self) -> Routes {
+        let (engine, calls) = (&self.engine, Calls::default());
+        let health = health::Reporter::new(engine.clone(), &self.model, self.name.clone());
+        let lies = &self.manners.lies;
+        let stt = stt::Service::new(engine.clone(), health.clone(), calls.clone(), lies.clone());
+        let tts = tts::Service::new(engine.clone(), health, calls, lies.clone());
+        let stt =
+            SttWorkerServer::new(stt).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
+        Routes::new(stt).add_service(TtsWorkerServer::new(tts).max_decoding_message_size(MAX_MESSAGE))
+    }
+
+    /// Serves the one connection that it was born with.
+    async fn serve_inherited(&self, socket: UnixStream) -> Result<()> {
+        let unheard = if self.manners.ignores_term { Some(Signals::listen()?) } else { None };
+        // Nobody asks it to drain: who wants it to end closes the connection.
+        let (never, stop) = connection::stopping();
+        connection::serve(socket, self.contracts().prepare(), stop).await;
+        drop(never);
+        if unheard.is_some() {
+            tokio::time::sleep(STUBBORN).await;
+        }
+        Ok(())
+    }
 }
 
 /// Standard input as the socket that it must be.
 fn inherited_socket() -> Result<UnixStream> {
+    let refuse = || {
+        let message = "nobody could call this worker: let it serve any client with `--listen`, or offer it to a server \
+                       with `--connect`; only `speechctl serve` starts it without, with a socket as its standard input";
+        Error::new(Kind::Config, message)
+    };
     let stdin = std::io::stdin();
-    let explanation = "a worker is started by `speechctl serve`, which gives it a socket as its standard input";
-    let refuse = || Error::new(Kind::Config, explanation);
-    if stdin.is_terminal() || rustix::net::sockopt::socket_type(&stdin).is_err() {
+    let is_stream = sockopt::socket_type(&stdin) == Ok(SocketType::STREAM);
+    if !is_stream || sockopt::socket_domain(&stdin) != Ok(AddressFamily::UNIX) {
         return Err(refuse());
     }
     let copy = stdin.as_fd().try_clone_to_owned().map_err(|cause| refuse().because(cause))?;

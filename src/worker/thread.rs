@@ -5,7 +5,10 @@
 use crate::{
     error::{Error, Kind, Result},
     speech::ModelId,
-    worker::engine::{self, Cancel, Decoded, Engine, Hint, Pulse, Recognizer, Setup, Synthesizer, Utterance, Voices},
+    worker::{
+        engine::{self, Cancel, Decoded, Engine, Hint, Pulse, Recognizer, Setup, Synthesizer, Utterance, Voices},
+        progress::Progress,
+    },
 };
 use std::{
     ops::ControlFlow,
@@ -14,11 +17,15 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Jobs that wait. The server gives a worker one at a time; a stand-alone worker has a few callers.
 const QUEUE: usize = 16;
+
+/// When to come back, for callers that found no place in the queue.
+const COME_BACK: Duration = Duration::from_secs(1);
 
 /// Audio that waits for a slow reader, in chunks of at least 60 ms.
 const AUDIO_AHEAD: usize = 16;
@@ -56,6 +63,7 @@ pub(super) struct EngineThread {
     jobs: Arc<AtomicU64>,
     stage: watch::Receiver<Stage>,
     pulse: Pulse,
+    progress: Progress,
 }
 
 impl EngineThread {
@@ -68,7 +76,7 @@ impl EngineThread {
         let jobs = Arc::new(AtomicU64::new(0));
         let unfinished = Arc::clone(&jobs);
         let (stage_sender, stage) = watch::channel(Stage::Loading);
-        let pulse = Pulse::default();
+        let (pulse, progress) = (Pulse::default(), setup.progress.clone());
         thread::Builder::new()
             .name("engine".to_owned())
             // The stack of the main thread: C++ takes what it gets there.
@@ -78,12 +86,30 @@ impl EngineThread {
                 live(&model, &setup, &stage_sender, queue, &unfinished);
             })
             .map_err(|cause| Error::new(Kind::Internal, "the system gives no thread for the engine").because(cause))?;
-        Ok(Self { queue: sender, jobs, stage, pulse })
+        Ok(Self { queue: sender, jobs, stage, pulse, progress })
     }
 
     /// Where the engine is now.
     pub(super) fn stage(&self) -> Stage {
         self.stage.borrow().clone()
+    }
+
+    /// How much of the model is loaded, where that is known and it is not all.
+    pub(super) fn progress(&self) -> Option<f32> {
+        matches!(*self.stage.borrow(), Stage::Loading).then(|| self.progress.now()).flatten()
+    }
+
+    /// Waits until the model is loaded.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub(super) async fn loaded(&self) -> Result<()> {
+        let mut stage = self.stage.clone();
+        match stage.wait_for(|stage| !matches!(stage, Stage::Loading)).await.as_deref() {
+            Ok(Stage::Failed(kind, message)) => Err(Error::new(*kind, message.clone())),
+            Ok(_) => Ok(()),
+            Err(_) => Err(gone()),
+        }
     }
 
     /// Signs of life so far.
@@ -99,38 +125,44 @@ impl EngineThread {
     /// Writes down a window.
     ///
     /// # Errors
-    /// What the engine says.
+    /// What the engine says; `Busy` where too many calls wait for it.
     pub(super) async fn decode(&self, window: Vec<f32>, hint: Hint, cancel: Cancel) -> Result<Decoded> {
         let (reply, answer) = oneshot::channel();
-        self.give(Job::Decode { window, hint, cancel, reply }).await?;
+        self.give(Job::Decode { window, hint, cancel, reply })?;
         answer.await.map_err(|_| gone())?
     }
 
     /// Speaks; the audio comes as it is made, and the channel closes at the end.
     ///
     /// # Errors
-    /// `Internal` if the thread is gone; what the engine says comes through the channel.
-    pub(super) async fn speak(&self, utterance: Utterance, cancel: Cancel) -> Result<mpsc::Receiver<Result<Audio>>> {
+    /// `Busy` where too many calls wait, `Internal` if the thread is gone; what the engine says comes through the channel.
+    pub(super) fn speak(&self, utterance: Utterance, cancel: Cancel) -> Result<mpsc::Receiver<Result<Audio>>> {
         let (audio, receiver) = mpsc::channel(AUDIO_AHEAD);
-        self.give(Job::Speak { utterance, cancel, audio }).await?;
+        self.give(Job::Speak { utterance, cancel, audio })?;
         Ok(receiver)
     }
 
     /// All voices.
     ///
     /// # Errors
-    /// What the engine says.
+    /// What the engine says; `Busy` where too many calls wait for it.
     pub(super) async fn voices(&self) -> Result<Voices> {
         let (reply, answer) = oneshot::channel();
-        self.give(Job::Voices { reply }).await?;
+        self.give(Job::Voices { reply })?;
         answer.await.map_err(|_| gone())?
     }
 
-    async fn give(&self, job: Job) -> Result<()> {
+    fn give(&self, job: Job) -> Result<()> {
         if let Stage::Failed(kind, message) = self.stage() {
             return Err(Error::new(kind, message));
         }
-        let place = self.queue.reserve().await.map_err(|_| gone())?;
+        let place = self.queue.try_reserve().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => {
+                let message = format!("{QUEUE} calls wait for this worker's engine already; try again later");
+                Error::new(Kind::Busy, message).retry_after(COME_BACK)
+            }
+            mpsc::error::TrySendError::Closed(()) => gone(),
+        })?;
         self.jobs.fetch_add(1, Ordering::SeqCst);
         place.send(job);
         Ok(())

@@ -5,8 +5,10 @@ use crate::{
     error::{Error, Result},
     proto::tts as pb,
     worker::{
-        engine::{Cancel, Utterance},
+        calls::{Calls, Running},
+        engine::{Lie, Utterance},
         health::Reporter,
+        lies,
         thread::{Audio, EngineThread},
     },
 };
@@ -18,21 +20,14 @@ use tonic::{Request, Response, Status};
 pub(super) struct Service {
     engine: EngineThread,
     health: Reporter,
+    calls: Calls,
+    lies: Vec<Lie>,
 }
 
 impl Service {
-    /// Serves this engine.
-    pub(super) fn new(engine: EngineThread, health: Reporter) -> Self {
-        Self { engine, health }
-    }
-}
-
-/// Asks the engine to stop when the answer is dropped, whoever dropped it.
-struct StopWhenDropped(Cancel);
-
-impl Drop for StopWhenDropped {
-    fn drop(&mut self) {
-        self.0.request();
+    /// Serves this engine, which tells these lies.
+    pub(super) fn new(engine: EngineThread, health: Reporter, calls: Calls, lies: Vec<Lie>) -> Self {
+        Self { engine, health, calls, lies }
     }
 }
 
@@ -45,19 +40,21 @@ impl pb::tts_worker_server::TtsWorker for Service {
         request: Request<pb::SynthesizeRequest>,
     ) -> Result<Response<Self::SynthesizeStream>, Status> {
         let request = request.into_inner();
+        self.health.check_model(&request.model)?;
         let request_id = request.request_id.clone();
-        let wanted_rate = request.sample_rate;
+        let wanted = wanted_rate(request.sample_rate)?;
         let utterance = utterance(request)?;
-        let cancel = Cancel::new(self.engine.pulse().clone());
-        let stop = StopWhenDropped(cancel.clone());
-        let audio = self.engine.speak(utterance, cancel).await?;
-        Ok(Response::new(Box::pin(chunks(audio, request_id, wanted_rate, stop)?)))
+        let running = self.calls.begin(&request_id, self.engine.pulse());
+        let audio = self.engine.speak(utterance, running.cancel())?;
+        let made = Made::new(wanted, request_id, self.lies.clone(), running);
+        Ok(Response::new(Box::pin(chunks(audio, made))))
     }
 
     async fn list_voices(
         &self,
-        _request: Request<pb::ListVoicesRequest>,
+        request: Request<pb::ListVoicesRequest>,
     ) -> Result<Response<pb::ListVoicesResponse>, Status> {
+        self.health.check_model(&request.into_inner().model)?;
         let voices = self.engine.voices().await?;
         Ok(Response::new(pb::ListVoicesResponse {
             voices: voices.voices.into_iter().map(pb::VoiceInfoProto::from).collect(),
@@ -121,19 +118,28 @@ fn factor(value: f32, range: std::ops::RangeInclusive<f32>, field: &str) -> Resu
     Err(Error::invalid(message).in_field(field))
 }
 
-/// The engine's audio as the contract's chunks, at the wanted rate, ended by an empty one.
+/// The rate that is wanted; `None` for the voice's own.
+fn wanted_rate(rate: i32) -> Result<Option<u32>> {
+    match u32::try_from(rate) {
+        Ok(0) => Ok(None),
+        Ok(rate) if (8_000..=192_000).contains(&rate) => Ok(Some(rate)),
+        _ => {
+            let message = format!("sample rate {rate} Hz is not in 8000 to 192000");
+            Err(Error::invalid(message).in_field("sample_rate"))
+        }
+    }
+}
+
+/// The engine's audio as the contract's chunks, at the wanted rate, ended by one that says so. Dropped by whoever has
+/// heard enough, which ends the call.
 fn chunks(
     audio: mpsc::Receiver<Result<Audio>>,
-    request_id: String,
-    wanted_rate: i32,
-    stop: StopWhenDropped,
-) -> Result<impl Stream<Item = Result<pb::SynthesizeChunk, Status>> + Send> {
-    let mut made = Made { wanted_rate, rate: 0, samples: 0, request_id, resampler: None, _stop: stop };
-    made.check_rate()?;
+    mut made: Made,
+) -> impl Stream<Item = Result<pb::SynthesizeChunk, Status>> + Send {
     // `None` marks the end, behind which the resampler still has something.
     let marked = ReceiverStream::new(audio).map(Some).chain(tokio_stream::once(None));
     let mut failed = false;
-    Ok(marked.map_while(move |audio| {
+    marked.map_while(move |audio| {
         if failed {
             return None;
         }
@@ -144,35 +150,34 @@ fn chunks(
         };
         failed = chunk.is_err();
         Some(chunk.map_err(Status::from))
-    }))
+    })
 }
 
 /// What of an utterance has been made.
 struct Made {
-    wanted_rate: i32,
+    wanted: Option<u32>,
+    /// Of the audio as it is given; 0 until that is known.
     rate: u32,
+    chunks: u64,
     samples: u64,
     request_id: String,
     resampler: Option<audio::resample::Resampler>,
-    _stop: StopWhenDropped,
+    lies: Vec<Lie>,
+    _running: Running,
 }
 
 impl Made {
-    fn check_rate(&self) -> Result<()> {
-        if self.wanted_rate == 0 || (8_000..=192_000).contains(&self.wanted_rate) {
-            return Ok(());
-        }
-        let message = format!("sample rate {} Hz is not in 8000 to 192000", self.wanted_rate);
-        Err(Error::invalid(message).in_field("sample_rate"))
+    fn new(wanted: Option<u32>, request_id: String, lies: Vec<Lie>, running: Running) -> Self {
+        let rate = wanted.unwrap_or(0);
+        Self { wanted, rate, chunks: 0, samples: 0, request_id, resampler: None, lies, _running: running }
     }
 
     fn chunk(&mut self, audio: &Audio) -> Result<pb::SynthesizeChunk> {
-        let wanted = u32::try_from(self.wanted_rate).unwrap_or(0);
-        if wanted == 0 || wanted == audio.rate {
-            self.rate = audio.rate;
+        let wanted = self.wanted.unwrap_or(audio.rate);
+        self.rate = wanted;
+        if wanted == audio.rate {
             return Ok(self.finished(&audio.samples, false));
         }
-        self.rate = wanted;
         if self.resampler.is_none() {
             self.resampler = Some(audio::resample::Resampler::try_new(audio.rate, wanted)?);
         }
@@ -192,13 +197,49 @@ impl Made {
 
     fn finished(&mut self, samples: &[i16], is_last: bool) -> pb::SynthesizeChunk {
         self.samples += samples.len() as u64;
-        pb::SynthesizeChunk {
+        let mut chunk = pb::SynthesizeChunk {
             audio_data: audio::i16_to_bytes(samples).into(),
             is_last,
             duration: self.samples as f32 / self.rate.max(1) as f32,
             codec: String::new(),
             sample_rate: i32::try_from(self.rate).unwrap_or(0),
             request_id: self.request_id.clone(),
+        };
+        lies::about_speech(&self.lies, self.chunks, &mut chunk);
+        self.chunks += 1;
+        chunk
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_that_nobody_can_follow_are_refused_by_name() {
+        let request = pb::SynthesizeRequest::default;
+        let cases = [
+            ("ref_audio", pb::SynthesizeRequest { ref_audio: vec![0].into(), ..request() }),
+            ("ref_text", pb::SynthesizeRequest { ref_text: "a".into(), ..request() }),
+            ("instruction", pb::SynthesizeRequest { instruction: "sadly".into(), ..request() }),
+            ("codec", pb::SynthesizeRequest { codec: "opus".into(), ..request() }),
+            ("speed", pb::SynthesizeRequest { speed: 4.1, ..request() }),
+            ("pitch", pb::SynthesizeRequest { pitch: f32::NAN, ..request() }),
+            ("volume", pb::SynthesizeRequest { volume: Some(-1.0), ..request() }),
+        ];
+        for (field, request) in cases {
+            let error = utterance(request).expect_err(field);
+            assert_eq!(error.details().field.as_deref(), Some(field));
         }
+        assert!([-1, 7_999, 192_001].iter().all(|rate| wanted_rate(*rate).is_err()));
+    }
+
+    #[test]
+    fn a_language_is_a_voice_but_a_voice_goes_first() {
+        let of = |voice: &str, language: &str| {
+            let (voice, language) = (voice.into(), language.into());
+            utterance(pb::SynthesizeRequest { voice, language, ..Default::default() }).expect("it is valid").voice
+        };
+        assert_eq!((of("", "de").as_str(), of("en-gb", "de").as_str()), ("de", "en-gb"));
     }
 }

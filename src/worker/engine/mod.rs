@@ -9,7 +9,9 @@ mod whisper;
 
 use crate::{
     error::{Error, Kind, Result},
+    proto::v1::Capability,
     speech::{ModelId, Samples, Segment, Voice},
+    worker::progress::Progress,
 };
 use std::{
     ops::ControlFlow,
@@ -52,6 +54,11 @@ impl Cancel {
     /// Asks for the end of the work.
     pub(crate) fn request(&self) {
         self.wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this is the same wish, not only one like it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.wanted, &other.wanted)
     }
 
     /// Whether the work should end. Counts as a sign of life.
@@ -173,6 +180,57 @@ pub(crate) struct Setup {
     pub(crate) threads: i32,
     /// A folder for what has to be unpacked.
     pub(crate) cache: PathBuf,
+    /// Where an engine that knows tells how much is loaded.
+    pub(crate) progress: Progress,
+}
+
+/// What an engine does that its code cannot do itself, for the contract's code does it. Only the mock has bad manners.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Manners {
+    /// What is not true in its answers.
+    pub(crate) lies: Vec<Lie>,
+    /// Whether it outlives SIGTERM, and its connection.
+    pub(crate) ignores_term: bool,
+}
+
+/// Something that is not true in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lie {
+    /// The request that is answered.
+    Request,
+    /// The rate of audio, which changes in mid-stream.
+    Rate,
+    /// The length of audio.
+    Length,
+    /// Numbers that are none.
+    Nan,
+}
+
+/// The manners of a model's engine.
+pub(crate) fn manners(model: &ModelId) -> Manners {
+    match model {
+        ModelId::Mock(faults) => mock::manners(faults),
+        _ => Manners::default(),
+    }
+}
+
+/// What a model's engine can do.
+pub(crate) fn capabilities(model: &ModelId) -> &'static [Capability] {
+    match model {
+        ModelId::Whisper(_) | ModelId::SelfTest => &[Capability::Recognition],
+        ModelId::Espeak => &[Capability::Synthesis],
+        ModelId::Mock(_) => &[Capability::Recognition, Capability::Synthesis],
+        // None of an engine here.
+        ModelId::Called { .. } | ModelId::DialledIn { .. } => &[],
+    }
+}
+
+/// The progress of a model that is about to be loaded. Whisper's files are in memory as they are on the disk.
+pub(crate) fn progress(model: &ModelId) -> Progress {
+    match model {
+        ModelId::Whisper(path) => Progress::of_file(std::fs::metadata(path).map_or(0, |file| file.len())),
+        _ => Progress::default(),
+    }
 }
 
 /// Loads an engine. Takes as long as it takes.
@@ -186,7 +244,7 @@ pub(crate) fn load(model: &ModelId, setup: &Setup) -> Result<Engine> {
         ModelId::SelfTest => Engine::Recognizer(Box::new(whisper::Whisper::selftest(setup.threads)?)),
         ModelId::Espeak => Engine::Synthesizer(Box::new(espeak::Espeak::load(&setup.cache)?)),
         ModelId::Mock(faults) => {
-            let mock = mock::Mock::try_new(faults)?;
+            let mock = mock::Mock::load(faults, &setup.progress)?;
             Engine::Both(Box::new(mock.clone()), Box::new(mock))
         }
         ModelId::Called { .. } | ModelId::DialledIn { .. } => {
