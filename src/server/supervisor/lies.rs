@@ -70,6 +70,8 @@ pub(super) struct Window<'a> {
     pub(super) length: Samples,
     /// Whether the audio is digital silence.
     pub(super) is_silent: bool,
+    /// Whether the recording goes on behind it.
+    pub(super) more_follows: bool,
 }
 
 /// Looks at what a worker made of a window. Words in digital silence are dropped: what is true is known there.
@@ -118,7 +120,12 @@ pub(super) fn transcript(
         counters.count(Lie::Silence);
         segments.clear();
     }
-    let decided = if reply.decided > 0 { Samples(reply.decided.min(length.0)) } else { length };
+    let decided = match (reply.decided, segments.last()) {
+        (1.., _) => Samples(reply.decided.min(length.0)),
+        // Workers of the original contract do not say how far they are sure: as far as they wrote something down.
+        (_, Some(last)) if window.more_follows => last.end,
+        _ => length,
+    };
     Ok(Transcript { segments, language: reply.language, decided })
 }
 
@@ -269,7 +276,7 @@ mod tests {
     }
 
     fn judge(reply: stt::TranscribeFileResponse, is_silent: bool) -> Result<Transcript, Lie> {
-        let window = Window { request_id: "1", length: Samples(16_000), is_silent };
+        let window = Window { request_id: "1", length: Samples(16_000), is_silent, more_follows: false };
         transcript(reply, window, &Counters::default()).map_err(|caught| caught.lie)
     }
 
@@ -301,10 +308,21 @@ mod tests {
     #[test]
     fn words_in_digital_silence_are_dropped_and_counted() {
         let counters = Counters::default();
-        let window = Window { request_id: "1", length: Samples(16_000), is_silent: true };
+        let window = Window { request_id: "1", length: Samples(16_000), is_silent: true, more_follows: false };
         let transcript = transcript(reply(0.0, 1.0), window, &counters).expect("the rest is good");
         assert!(transcript.segments.is_empty());
         assert_eq!(counters.told(), [(Lie::Silence, 1)]);
+    }
+
+    #[test]
+    fn without_a_word_on_it_the_last_segment_decides() {
+        let mut window = Window { request_id: "1", length: Samples(32_000), is_silent: false, more_follows: true };
+        let judge = |reply, window| transcript(reply, window, &Counters::default()).expect("it is good").decided;
+        assert_eq!(judge(reply(0.0, 1.5), window), Samples(24_000));
+        let told = stt::TranscribeFileResponse { decided: 5, ..reply(0.0, 1.5) };
+        assert_eq!(judge(told, window), Samples(5));
+        window.more_follows = false;
+        assert_eq!(judge(reply(0.0, 1.5), window), Samples(32_000));
     }
 
     #[test]

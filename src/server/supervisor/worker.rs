@@ -121,9 +121,9 @@ impl Worker {
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
         request.model.clone_from(&self.model_name);
-        let request_id = request.request_id.clone();
+        let (request_id, more_follows) = (request.request_id.clone(), request.more_follows);
         let reply = self.while_alive(client.transcribe_file(request)).await?.into_inner();
-        let window = Window { request_id: &request_id, length, is_silent };
+        let window = Window { request_id: &request_id, length, is_silent, more_follows };
         match lies::transcript(reply, window, &self.bond.counters) {
             Ok(transcript) => Ok(transcript),
             Err(caught) => Err(self.caught(caught).await),
