@@ -293,7 +293,7 @@ fn busy(sandbox: &Sandbox, args: &[&str]) -> (Running, u32) {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let running = Running::start(command);
     let pid = running.pid();
-    let worker = eventually_some("its worker", || crate::harness::process::children(pid).first().copied());
+    let worker = eventually_some("its worker", || crate::harness::proc::children(pid).first().copied());
     (running, worker)
 }
 

@@ -1,6 +1,7 @@
 //! Workers that die: every reply is what it would have been in calm.
 
 use crate::harness::{
+    calls::recognize,
     eventually, eventually_some,
     pb::{block_on, speech, v1},
     process::{Sandbox, is_alive, send_signal},
@@ -15,20 +16,6 @@ use v1::{recognize_file_request::Message, recognize_file_response::Event, synthe
 
 /// How often each stage of a call loses its worker.
 const KILLS: usize = 10;
-
-fn recognize(model: &str, samples: &[i16]) -> v1::RecognizeRequest {
-    let config = v1::RecognitionConfig {
-        model: model.to_owned(),
-        encoding: v1::InputEncoding::Pcm16.into(),
-        sample_rate_hertz: 16_000,
-        threads: 1,
-        ..Default::default()
-    };
-    v1::RecognizeRequest {
-        config: Some(config),
-        audio: samples.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<u8>>().into(),
-    }
-}
 
 /// The reply to a request while something bad is done to its worker.
 fn reply_under_fire(

@@ -1,5 +1,6 @@
 //! Random sentences that the self-test model knows, by the rules of its own recipe.
 
+use super::random::Random;
 use std::collections::HashMap;
 
 /// The rules, as the recipe has them.
@@ -8,12 +9,12 @@ const RECIPE: &str = include_str!("../../../src/models/selftest/recipe/grammar.p
 /// A source of sentences; the same seed gives the same ones.
 pub(crate) struct Grammar {
     rules: HashMap<String, Vec<String>>,
-    state: u64,
+    random: Random,
 }
 
 impl Grammar {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rules: rules(), state: seed | 1 }
+        Self { rules: rules(), random: Random::new(seed) }
     }
 
     /// One sentence.
@@ -23,20 +24,12 @@ impl Grammar {
 
     fn expand(&mut self, rule: &str) -> String {
         let choices = self.rules[rule].clone();
-        let choice = &choices[self.random(choices.len())];
+        let choice = &choices[self.random.below(choices.len())];
         let words: Vec<String> = choice
             .split_whitespace()
             .map(|word| if self.rules.contains_key(word) { self.expand(word) } else { word.to_owned() })
             .collect();
         words.join(" ")
-    }
-
-    /// xorshift64*, by Vigna; enough to choose words.
-    fn random(&mut self, below: usize) -> usize {
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        (self.state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % below
     }
 }
 

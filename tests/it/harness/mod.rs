@@ -1,8 +1,12 @@
 //! What all tests share: a folder of their own, processes with deadlines, servers that end with the test.
 
+pub(crate) mod calls;
 pub(crate) mod grammar;
 pub(crate) mod pb;
+pub(crate) mod proc;
 pub(crate) mod process;
+pub(crate) mod python;
+pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod wav;
 

@@ -28,6 +28,7 @@ pub(crate) mod v1 {
     tonic::include_proto!("speechctl.v1");
 }
 
+use std::time::Duration;
 use tonic::{
     Status,
     transport::{Channel, Endpoint},
@@ -35,8 +36,13 @@ use tonic::{
 
 /// Runs a test that awaits.
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    block_on_within(super::PATIENCE, work)
+}
+
+/// The same, with a patience of its own.
+pub(crate) fn block_on_within<T>(patience: Duration, work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { tokio::time::timeout(super::PATIENCE, work).await.expect("it takes too long") })
+    runtime.block_on(async { tokio::time::timeout(patience, work).await.expect("it takes too long") })
 }
 
 /// A channel to a server under test.

@@ -1,5 +1,6 @@
 //! Processes under test: started in a folder of their own, with an environment of their own, and a deadline.
 
+pub(crate) use super::proc::is_alive;
 use super::{PATIENCE, program, shared_cache};
 use std::{
     ffi::OsStr,
@@ -241,25 +242,4 @@ pub(crate) fn send_signal(pid: u32, signal: &str) {
         .stderr(Stdio::null())
         .status()
         .expect("kill is there");
-}
-
-/// The living children of a process, by /proc.
-pub(crate) fn children(pid: u32) -> Vec<u32> {
-    let tasks = match fs::read_dir(format!("/proc/{pid}/task")) {
-        Ok(tasks) => tasks,
-        Err(_) => return Vec::new(),
-    };
-    let mut children = Vec::new();
-    for task in tasks.flatten() {
-        let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        children.extend(list.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-    }
-    children.retain(|child| is_alive(*child));
-    children
-}
-
-/// Whether a process is there, and no zombie.
-pub(crate) fn is_alive(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z')))
 }

@@ -2,12 +2,13 @@
 
 use super::{
     PATIENCE, eventually, eventually_some,
-    process::{Running, Sandbox, Shown, children, is_alive},
+    proc::{children, is_alive},
+    process::{Running, Sandbox, Shown},
 };
 use std::{
     fs::File,
     io::{BufRead, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
     sync::mpsc,
     thread,
 };
@@ -28,12 +29,24 @@ impl Server {
     pub(crate) fn start_at(sandbox: &Sandbox, listen: &str, flags: &[&str]) -> Self {
         let mut args = vec!["serve", "--listen", listen];
         args.extend(flags);
-        let mut command = sandbox.command(&args);
+        Self::of(sandbox, sandbox.command(&args), "listening on")
+    }
+
+    /// Starts `speechctl worker --listen` on a port that the system chose, for an engine by its flags.
+    pub(crate) fn worker_alone(sandbox: &Sandbox, engine: &[&str]) -> Self {
+        let mut args = vec!["worker", "--listen", "127.0.0.1:0"];
+        args.extend(engine);
+        Self::of(sandbox, sandbox.command(&args), "worker listening on")
+    }
+
+    /// Starts whatever prints `speechctl: SAYS ADDRESS` once it is ready.
+    pub(crate) fn of(sandbox: &Sandbox, mut command: Command, says: &str) -> Self {
         // Its log goes to a file: an unread pipe would be full some time.
         let log = File::create(sandbox.path().join("server.log")).expect("a log");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("it starts");
         let stdout = child.stdout.take().expect("it is piped");
+        let running = Running::of(child);
         let (sender, line) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
@@ -41,9 +54,9 @@ impl Server {
             drop(sender.send(line));
         });
         let line = line.recv_timeout(PATIENCE).expect("it says that it is ready");
-        let address =
-            line.trim().strip_prefix("speechctl: listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        Self { address, running: Running::of(child) }
+        let address = line.trim().strip_prefix(&format!("speechctl: {says} "));
+        let address = address.unwrap_or_else(|| panic!("{line:?}: {}", log_of(sandbox))).to_owned();
+        Self { address, running }
     }
 
     /// Its workers.
@@ -64,7 +77,12 @@ impl Server {
 
     /// What it has logged.
     pub(crate) fn log(&self, sandbox: &Sandbox) -> String {
-        std::fs::read_to_string(sandbox.path().join("server.log")).expect("its log")
+        log_of(sandbox)
+    }
+
+    /// How often its log says this.
+    pub(crate) fn logged(&self, sandbox: &Sandbox, what: &str) -> usize {
+        log_of(sandbox).matches(what).count()
     }
 
     /// Asks it to stop, and sees that its workers go with it.
@@ -75,4 +93,8 @@ impl Server {
         eventually("the workers end", || !workers.iter().any(|pid| is_alive(*pid)));
         shown
     }
+}
+
+fn log_of(sandbox: &Sandbox) -> String {
+    std::fs::read_to_string(sandbox.path().join("server.log")).expect("its log")
 }
