@@ -11,6 +11,7 @@ mod containers;
 mod crash;
 mod help;
 mod pages;
+mod ps;
 mod serve;
 mod speech;
 mod transcripts;

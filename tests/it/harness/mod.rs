@@ -1,9 +1,11 @@
 //! What all tests share: a folder of their own, processes with deadlines, servers that end with the test.
 
 pub(crate) mod grammar;
+pub(crate) mod models;
 pub(crate) mod pb;
 pub(crate) mod process;
 pub(crate) mod server;
+pub(crate) mod terminal;
 pub(crate) mod wav;
 
 use std::{
