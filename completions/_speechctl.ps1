@@ -32,6 +32,7 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('tts', 'tts', [CompletionResultType]::ParameterValue, 'Speak a text into an audio file')
             [CompletionResult]::new('stt', 'stt', [CompletionResultType]::ParameterValue, 'Write down what is said in an audio file')
             [CompletionResult]::new('voices', 'voices', [CompletionResultType]::ParameterValue, 'List the voices')
+            [CompletionResult]::new('ps', 'ps', [CompletionResultType]::ParameterValue, 'List the workers of a server')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run the gRPC service')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print what makes a shell complete speechctl''s flags')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Write the manual''s pages into a folder')
@@ -109,6 +110,21 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'speechctl;ps' {
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up after this time')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Server to ask: HOST:PORT or unix:PATH [default: 127.0.0.1:50051]')
+            [CompletionResult]::new('-w', '-w', [CompletionResultType]::ParameterName, 'Show every change as it comes, until Ctrl-C: on a terminal in place, else a line each')
+            [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Show every change as it comes, until Ctrl-C: on a terminal in place, else a line each')
+            [CompletionResult]::new('--no-spawn', '--no-spawn', [CompletionResultType]::ParameterName, 'Do not start a private server where none is running')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON document; with `--watch` one a line')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'speechctl;serve' {
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Recogniser of requests that name none: a ggml model file, or `selftest`')
@@ -148,6 +164,7 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('tts', 'tts', [CompletionResultType]::ParameterValue, 'Speak a text into an audio file')
             [CompletionResult]::new('stt', 'stt', [CompletionResultType]::ParameterValue, 'Write down what is said in an audio file')
             [CompletionResult]::new('voices', 'voices', [CompletionResultType]::ParameterValue, 'List the voices')
+            [CompletionResult]::new('ps', 'ps', [CompletionResultType]::ParameterValue, 'List the workers of a server')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run the gRPC service')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print what makes a shell complete speechctl''s flags')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Write the manual''s pages into a folder')
@@ -161,6 +178,9 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             break
         }
         'speechctl;help;voices' {
+            break
+        }
+        'speechctl;help;ps' {
             break
         }
         'speechctl;help;serve' {

@@ -25,6 +25,9 @@ _speechctl() {
             speechctl,man)
                 cmd="speechctl__subcmd__man"
                 ;;
+            speechctl,ps)
+                cmd="speechctl__subcmd__ps"
+                ;;
             speechctl,serve)
                 cmd="speechctl__subcmd__serve"
                 ;;
@@ -46,6 +49,9 @@ _speechctl() {
             speechctl__subcmd__help,man)
                 cmd="speechctl__subcmd__help__subcmd__man"
                 ;;
+            speechctl__subcmd__help,ps)
+                cmd="speechctl__subcmd__help__subcmd__ps"
+                ;;
             speechctl__subcmd__help,serve)
                 cmd="speechctl__subcmd__help__subcmd__serve"
                 ;;
@@ -65,7 +71,7 @@ _speechctl() {
 
     case "${cmd}" in
         speechctl)
-            opts="-q -v -h -V --quiet --verbose --help --version tts stt voices serve completions man help"
+            opts="-q -v -h -V --quiet --verbose --help --version tts stt voices ps serve completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -93,7 +99,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__help)
-            opts="tts stt voices serve completions man help"
+            opts="tts stt voices ps serve completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -135,6 +141,20 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__help__subcmd__man)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__ps)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -211,6 +231,28 @@ _speechctl() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__ps)
+            opts="-w -q -v -h --watch --timeout --server --no-spawn --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -29,6 +29,7 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand tts 'Speak a text into an audio file'
             cand stt 'Write down what is said in an audio file'
             cand voices 'List the voices'
+            cand ps 'List the workers of a server'
             cand serve 'Run the gRPC service'
             cand completions 'Print what makes a shell complete speechctl''s flags'
             cand man 'Write the manual''s pages into a folder'
@@ -102,6 +103,20 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
         }
+        &'speechctl;ps'= {
+            cand --timeout 'Give up after this time'
+            cand --server 'Server to ask: HOST:PORT or unix:PATH [default: 127.0.0.1:50051]'
+            cand -w 'Show every change as it comes, until Ctrl-C: on a terminal in place, else a line each'
+            cand --watch 'Show every change as it comes, until Ctrl-C: on a terminal in place, else a line each'
+            cand --no-spawn 'Do not start a private server where none is running'
+            cand --json 'Print one JSON document; with `--watch` one a line'
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'speechctl;serve'= {
             cand --listen 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once'
             cand --model 'Recogniser of requests that name none: a ggml model file, or `selftest`'
@@ -138,6 +153,7 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand tts 'Speak a text into an audio file'
             cand stt 'Write down what is said in an audio file'
             cand voices 'List the voices'
+            cand ps 'List the workers of a server'
             cand serve 'Run the gRPC service'
             cand completions 'Print what makes a shell complete speechctl''s flags'
             cand man 'Write the manual''s pages into a folder'
@@ -148,6 +164,8 @@ set edit:completion:arg-completer[speechctl] = {|@words|
         &'speechctl;help;stt'= {
         }
         &'speechctl;help;voices'= {
+        }
+        &'speechctl;help;ps'= {
         }
         &'speechctl;help;serve'= {
         }

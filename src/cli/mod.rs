@@ -64,6 +64,8 @@ enum Command {
     Stt(client::stt::Args),
     /// List the voices
     Voices(client::voices::Args),
+    /// List the workers of a server
+    Ps(client::ps::Args),
     /// Run the gRPC service
     Serve(serve::Args),
     /// Print what makes a shell complete speechctl's flags
@@ -121,6 +123,10 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Voices(args) => {
             let connect = args.connect.clone();
             client_verb(mood, &connect, "cannot list voices", |context| client::voices::run(args, context))
+        }
+        Command::Ps(args) => {
+            let connect = args.connect.clone().without_spawning();
+            client_verb(mood, &connect, "cannot list workers", |context| client::ps::run(args, context))
         }
         Command::Serve(args) => {
             telemetry::start(Some(mood.of_service()));

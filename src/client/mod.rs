@@ -1,6 +1,7 @@
 //! What runs in the user's shell: finds a server, or has one started, calls it, and shows what comes back.
 
 pub(crate) mod output;
+pub(crate) mod ps;
 pub(crate) mod stt;
 mod target;
 pub(crate) mod tts;
@@ -9,7 +10,7 @@ pub(crate) mod voices;
 use crate::{
     config::DEFAULT_ADDRESS,
     error::{Error, Kind, Result},
-    proto::v1::{self, speech_recognition_client::SpeechRecognitionClient},
+    proto::v1::{self, models_client::ModelsClient, speech_recognition_client::SpeechRecognitionClient},
 };
 use hyper_util::rt::TokioIo;
 use output::Output;
@@ -52,6 +53,11 @@ pub(crate) struct ConnectArgs {
 }
 
 impl ConnectArgs {
+    /// The same for a verb to which a private server is of no use.
+    pub(crate) fn without_spawning(self) -> Self {
+        Self { no_spawn: true, ..self }
+    }
+
     /// The time that the user allows.
     pub(crate) fn time_limit(&self) -> Option<Duration> {
         self.timeout
@@ -126,12 +132,16 @@ impl Context {
             if let Some(server) = &self.server {
                 return Ok((connect_to_named(server).await?, None));
             }
-            if let Some(channel) = look_for(DEFAULT_ADDRESS).await {
+            // Where nothing else can be done, a busy server is given the time of one that was named.
+            let patience = if self.no_spawn { CONNECT } else { LOOK };
+            if let Some(channel) = look_for(DEFAULT_ADDRESS, patience).await {
                 tracing::info!(address = DEFAULT_ADDRESS, "Found a server.");
                 return Ok((channel, None));
             }
             if self.no_spawn {
-                let message = format!("no server answers at {DEFAULT_ADDRESS}; start one with `speechctl serve`");
+                let message = format!(
+                    "no server answers at {DEFAULT_ADDRESS}; start one with `speechctl serve`, or name it with `--server`"
+                );
                 return Err(Error::new(Kind::Unavailable, message));
             }
             let PrivateServer { address, stop } = (self.spawn)().await?;
@@ -164,6 +174,17 @@ impl Connection {
     /// A client of our own contract.
     pub(crate) fn speech(&self) -> SpeechRecognitionClient<Channel> {
         SpeechRecognitionClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
+    }
+
+    /// A client of the contract about models and workers.
+    pub(crate) fn models(&self) -> ModelsClient<Channel> {
+        ModelsClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
+    }
+
+    /// Whether the server is still there, whatever it says.
+    pub(crate) async fn answers(&self) -> bool {
+        let mut health = HealthClient::new(self.channel.clone());
+        timeout(CONNECT, health.check(HealthCheckRequest::default())).await.is_ok()
     }
 
     /// A request that carries the deadline.
@@ -303,14 +324,14 @@ fn root(error: Box<dyn std::error::Error + Send + Sync>) -> String {
 }
 
 /// A channel to a server of ours at an address, if one says in time that it serves.
-async fn look_for(address: &str) -> Option<Channel> {
+async fn look_for(address: &str, patience: Duration) -> Option<Channel> {
     let looking = async {
         let channel = connect(address).await.ok()?;
         let service = v1::speech_recognition_server::SERVICE_NAME.to_owned();
         let reply = HealthClient::new(channel.clone()).check(HealthCheckRequest { service }).await.ok()?;
         (reply.into_inner().status() == ServingStatus::Serving).then_some(channel)
     };
-    timeout(LOOK, looking).await.ok().flatten()
+    timeout(patience, looking).await.ok().flatten()
 }
 
 /// A path as a process that runs elsewhere can find it.

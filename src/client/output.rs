@@ -82,6 +82,24 @@ impl Output {
         !self.quiet && io::stderr().is_terminal() && !is_set("CI")
     }
 
+    /// Whether results may be drawn in place: on a terminal that can, where somebody watches.
+    pub(crate) fn is_screen(&self) -> bool {
+        let term = std::env::var_os("TERM").unwrap_or_default();
+        let is_log = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+        io::stdout().is_terminal() && !term.is_empty() && term != "dumb" && !is_log
+    }
+
+    /// How many columns results may have, where that is limited: on a terminal.
+    pub(crate) fn width(&self) -> Option<usize> {
+        io::stdout().is_terminal().then(|| self.window().0)
+    }
+
+    /// The columns and rows of the window that shows results.
+    pub(crate) fn window(&self) -> (usize, usize) {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
+        size.map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()))
+    }
+
     /// Tells of a failure that is not the end. Also who wants it quiet wants to know.
     pub(crate) fn error(&self, error: &str) {
         writeln!(io::stderr(), "speechctl: {}", printable(error)).unwrap_or_default();
@@ -97,11 +115,17 @@ impl Output {
 
 /// A text as one line that does nothing to a terminal: names of files may hold anything.
 pub(crate) fn printable(text: &str) -> String {
-    let shown = |character: char| match character.is_control() {
+    let shown = |character: char| match is_harmful(character) {
         true => character.escape_default().to_string(),
         false => character.to_string(),
     };
     text.chars().map(shown).collect()
+}
+
+/// Whether a character does something to a terminal other than to be seen there: commands it, ends the line, or turns
+/// the direction of what follows.
+pub(crate) fn is_harmful(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Reads a flag's seconds: "10", "0.5", with or without "s".
@@ -192,6 +216,7 @@ mod tests {
     #[test]
     fn names_do_nothing_to_a_terminal() {
         assert_eq!(printable("a\nb \u{1b}[31m ü"), "a\\nb \\u{1b}[31m ü");
+        assert_eq!(printable("\u{9b}31m \u{202e}gnp.x"), "\\u{9b}31m \\u{202e}gnp.x");
     }
 
     #[test]

@@ -11,6 +11,7 @@ fn help_of_every_verb() {
         "stt -h",
         "stt --help",
         "voices --help",
+        "ps --help",
         "serve --help",
         "completions --help",
         "man --help",

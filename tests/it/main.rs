@@ -15,6 +15,7 @@ mod foreign;
 mod hardened;
 mod help;
 mod pages;
+mod ps;
 mod serve;
 mod speech;
 mod transcripts;

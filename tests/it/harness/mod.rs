@@ -2,12 +2,14 @@
 
 pub(crate) mod calls;
 pub(crate) mod grammar;
+pub(crate) mod models;
 pub(crate) mod pb;
 pub(crate) mod proc;
 pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod random;
 pub(crate) mod server;
+pub(crate) mod terminal;
 pub(crate) mod wav;
 
 use std::{
