@@ -128,18 +128,25 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
         'speechctl;serve' {
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Recogniser of requests that name none: a ggml model file, or `selftest`')
-            [CompletionResult]::new('--voice', '--voice', [CompletionResultType]::ParameterName, 'Voice of requests that name none')
+            [CompletionResult]::new('--voice', '--voice', [CompletionResultType]::ParameterName, 'Voice of requests that name none [default: en-us; with `--worker tts=…`, that worker''s own]')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads of an engine [default: the cores, at most 4]')
             [CompletionResult]::new('--drain-timeout', '--drain-timeout', [CompletionResultType]::ParameterName, 'How long open calls may take to end after SIGTERM')
             [CompletionResult]::new('--load-timeout', '--load-timeout', [CompletionResultType]::ParameterName, 'How long a model may take to load')
             [CompletionResult]::new('--hang-timeout', '--hang-timeout', [CompletionResultType]::ParameterName, 'How long an engine may work without a sign of life before it is replaced')
+            [CompletionResult]::new('--worker', '--worker', [CompletionResultType]::ParameterName, 'A worker that somebody else runs: `stt=http://HOST:PORT` or `tts=http://HOST:PORT`, which speaks the contracts in proto/macaw; may be given more than once. The first of each role serves requests that name no model or voice')
+            [CompletionResult]::new('--registration', '--registration', [CompletionResultType]::ParameterName, 'Let workers dial in here: HOST:PORT (port 0: the system chooses); see `speechctl worker --help`')
+            [CompletionResult]::new('--registration-token', '--registration-token', [CompletionResultType]::ParameterName, 'Where to write the token that the next worker to dial in needs; a fresh one is written each time one was used')
+            [CompletionResult]::new('--spares', '--spares', [CompletionResultType]::ParameterName, 'Start a worker before it is needed, for each model in use, so that the loss of one costs no time: where memory allows, always, or never')
+            [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'Unload a model that was not used for so long; 0 = never')
+            [CompletionResult]::new('--self-check', '--self-check', [CompletionResultType]::ParameterName, 'Have a worker that was idle for so long show that its engine works; one that fails is replaced; 0 = never')
+            [CompletionResult]::new('--worker-memory', '--worker-memory', [CompletionResultType]::ParameterName, 'The most memory that a worker may take, such as 2G; 0 = no limit [default: three quarters of what there is]')
             [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Let others than this machine connect, unencrypted and unasked')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'speechctl;completions' {

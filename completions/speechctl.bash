@@ -261,7 +261,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__serve)
-            opts="-q -v -h --listen --insecure --model --voice --threads --drain-timeout --load-timeout --hang-timeout --quiet --verbose --help"
+            opts="-q -v -h --listen --insecure --model --voice --threads --drain-timeout --load-timeout --hang-timeout --worker --registration --registration-token --spares --idle-timeout --self-check --worker-memory --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -292,6 +292,34 @@ _speechctl() {
                     return 0
                     ;;
                 --hang-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --worker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --registration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --registration-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --spares)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --idle-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --self-check)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --worker-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -106,15 +106,24 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand ps" -s v -l verbose 
 complete -c speechctl -n "__fish_speechctl_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l listen -d 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l model -d 'Recogniser of requests that name none: a ggml model file, or `selftest`' -r
-complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l voice -d 'Voice of requests that name none' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l voice -d 'Voice of requests that name none [default: en-us; with `--worker tts=…`, that worker\'s own]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l threads -d 'Threads of an engine [default: the cores, at most 4]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l drain-timeout -d 'How long open calls may take to end after SIGTERM' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l load-timeout -d 'How long a model may take to load' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l hang-timeout -d 'How long an engine may work without a sign of life before it is replaced' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l worker -d 'A worker that somebody else runs: `stt=http://HOST:PORT` or `tts=http://HOST:PORT`, which speaks the contracts in proto/macaw; may be given more than once. The first of each role serves requests that name no model or voice' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l registration -d 'Let workers dial in here: HOST:PORT (port 0: the system chooses); see `speechctl worker --help`' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l registration-token -d 'Where to write the token that the next worker to dial in needs; a fresh one is written each time one was used' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l spares -d 'Start a worker before it is needed, for each model in use, so that the loss of one costs no time: where memory allows, always, or never' -r -f -a "auto\t'Where memory allows'
+always\t'Always'
+never\t'Never'"
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l idle-timeout -d 'Unload a model that was not used for so long; 0 = never' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l self-check -d 'Have a worker that was idle for so long show that its engine works; one that fails is replaced; 0 = never' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l worker-memory -d 'The most memory that a worker may take, such as 2G; 0 = no limit [default: three quarters of what there is]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l insecure -d 'Let others than this machine connect, unencrypted and unasked'
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -s q -l quiet -d 'Say nothing but results and errors'
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -s v -l verbose -d 'Tell more on stderr; twice tells all'
-complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c speechctl -n "__fish_speechctl_using_subcommand completions" -s q -l quiet -d 'Say nothing but results and errors'
 complete -c speechctl -n "__fish_speechctl_using_subcommand completions" -s v -l verbose -d 'Tell more on stderr; twice tells all'
 complete -c speechctl -n "__fish_speechctl_using_subcommand completions" -s h -l help -d 'Print help'

@@ -14,12 +14,15 @@ use crate::{
         supervisor::{
             death::Lie,
             memory,
-            view::{Change, ModelState, ModelView, Obituary, Origin, View, WorkerState, WorkerView},
+            view::{Change, ModelState, ModelView, Obituary, Origin, View, WorkerNumber, WorkerState, WorkerView},
         },
     },
     speech::ModelId,
 };
-use std::{collections::HashMap, time::SystemTime};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::SystemTime,
+};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tonic::{Request, Response, Status};
 
@@ -173,20 +176,37 @@ async fn watch(models: &Models, out: Outlet<pb::WatchResponse>) -> Result<()> {
         let time = Some(SystemTime::now().into());
         out.send(pb::WatchResponse { time, event: Some(event) }).await
     };
+    // Who has been told of, and not yet of the end.
+    let mut told: BTreeMap<WorkerNumber, WorkerView> = BTreeMap::new();
     loop {
         let mut watched = models.0.supervisor.watch().await?;
         let lies = models.lies().await?;
+        // Where changes were skipped, so were ends.
+        for seen in &watched.view.workers {
+            told.remove(&seen.number);
+        }
+        for (_, gone) in std::mem::take(&mut told) {
+            send(Event::Worker(worker(&WorkerView { state: WorkerState::Gone, ..gone }))).await?;
+        }
         for model in models.all(&watched.view, &lies) {
             send(Event::Model(model)).await?;
         }
         for seen in &watched.view.workers {
+            told.insert(seen.number, seen.clone());
             send(Event::Worker(worker(seen))).await?;
         }
         send(Event::Complete(pb::Complete {})).await?;
         loop {
             let event = tokio::select! {
                 change = watched.changes.recv() => match change {
-                    Ok(Change::Worker(seen)) => Event::Worker(worker(&seen)),
+                    Ok(Change::Worker(seen)) => {
+                        let event = Event::Worker(worker(&seen));
+                        match seen.state {
+                            WorkerState::Gone => drop(told.remove(&seen.number)),
+                            _ => drop(told.insert(seen.number, seen)),
+                        }
+                        event
+                    }
                     Ok(Change::Model(model)) => Event::Model(models.model(&model, &models.lies().await?)),
                     Err(RecvError::Lagged(_)) => break,
                     Err(RecvError::Closed) => return Err(Error::new(Kind::Unavailable, "the server is stopping")),

@@ -48,11 +48,11 @@ impl Attempts {
             self.from_outside += 1;
         }
         if self.own_doing >= POISON {
-            let message = format!("the engine died {POISON} times under this request; the last time {death}");
+            let message = format!("{POISON} workers were lost to this request, the last one because {death}");
             return Verdict::GiveUp(because_of(death, Kind::Internal, message));
         }
         if self.from_outside >= PATIENCE {
-            let message = format!("the engine was ended {PATIENCE} times from outside; the last time {death}");
+            let message = format!("{PATIENCE} workers were lost, none to this request; the last one because {death}");
             return Verdict::GiveUp(because_of(death, Kind::Unavailable, message).retry_after(LONGEST_WAIT));
         }
         Verdict::Again(wait_before(self.own_doing + self.from_outside))

@@ -205,7 +205,9 @@ impl Task {
     fn admit(&mut self, model: ModelId, guest: Guest) -> Result<()> {
         let now = self.now();
         let number = self.roster.admit(model.clone(), now)?;
-        self.directory.learn(&model.to_string(), &model);
+        if matches!(model, ModelId::DialledIn { .. }) {
+            self.directory.learn(&model.to_string(), &model);
+        }
         self.keep(number, model, Some(guest));
         self.tell();
         Ok(())
@@ -221,7 +223,7 @@ impl Task {
 
     fn on(&mut self, event: KeeperEvent) {
         if let Event::Ready { worker, number, .. } = &event
-            && let Some(model) = self.roster.model_of(*number)
+            && let Some(model @ (ModelId::Called { .. } | ModelId::DialledIn { .. })) = self.roster.model_of(*number)
         {
             self.directory.learn(&worker.model_name, &model);
         }

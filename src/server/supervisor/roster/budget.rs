@@ -53,8 +53,8 @@ impl Budget {
 
     /// Why there is nothing to wait for, after this death.
     pub(super) fn verdict(&self, death: Option<&Death>) -> String {
-        let last = death.map(|death| format!(", the last time {death}")).unwrap_or_default();
-        format!("its worker was lost {} times in a row{last}", self.losses)
+        let last = death.map(|death| format!(", the last time because {death}")).unwrap_or_default();
+        format!("its workers were lost {} times in a row{last}", self.losses)
     }
 }
 

@@ -352,7 +352,8 @@ fn three_losses_in_a_row_and_newcomers_are_refused_until_the_wait_is_over() {
     let seen = world.roster.model(&mock).expect("it is known");
     assert_eq!(seen.state, ModelState::Failed);
     assert!(
-        seen.reason.is_some_and(|reason| reason.contains("3 times in a row, the last time it was killed by SIGABRT"))
+        seen.reason
+            .is_some_and(|reason| reason.contains("3 times in a row, the last time because it was killed by SIGABRT"))
     );
     // The wait is over: one may show that it can do better.
     world.now.at += Duration::from_secs(2);
