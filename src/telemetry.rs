@@ -26,6 +26,12 @@ pub(crate) fn start(verbosity: Option<Verbosity>) {
     };
     let filter = EnvFilter::try_from_env("SPEECHCTL_LOG").unwrap_or_else(|_| {
         let mut filter = EnvFilter::default().add_directive(level.into());
+        if verbosity == Some(Verbosity::Normal)
+            && let Ok(directive) = "whisper_rs=warn".parse()
+        {
+            // Whisper tells all that it reads, one number a line.
+            filter = filter.add_directive(directive);
+        }
         if verbosity == Some(Verbosity::Verbose) {
             // The transport's own chatter is for those who ask for everything.
             let quiet = ["h2", "hyper", "hyper_util", "tonic", "tower"].map(|name| format!("{name}=info").parse());

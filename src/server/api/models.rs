@@ -13,6 +13,7 @@ use crate::{
         guard::deadline,
         supervisor::{
             death::Lie,
+            directory::Directory,
             memory,
             view::{Change, ModelState, ModelView, Obituary, Origin, View, WorkerNumber, WorkerState, WorkerView},
         },
@@ -55,7 +56,7 @@ impl Models {
             [(view.id.recognises(), pb::Capability::Recognition), (view.id.speaks(), pb::Capability::Synthesis)];
         let told = lies.get(&view.id).map(Vec::as_slice).unwrap_or_default();
         pb::Model {
-            name: view.id.to_string(),
+            name: self.0.supervisor.directory().name(&view.id),
             engine: view.id.engine().to_owned(),
             state: model_state(view.state).into(),
             capabilities: capabilities.into_iter().filter(|(can, _)| *can).map(|(_, what)| what.into()).collect(),
@@ -138,7 +139,8 @@ impl pb::models_server::Models for Models {
     ) -> Result<Response<pb::ListWorkersResponse>, Status> {
         let request = request.into_inner();
         let view = self.0.supervisor.view().await?;
-        let workers: Vec<pb::Worker> = view.workers.iter().map(worker).collect();
+        let directory = self.0.supervisor.directory();
+        let workers = view.workers.iter().map(|seen| worker(seen, directory)).collect();
         let wish = Wish {
             page_size: request.page_size,
             page_token: &request.page_token,
@@ -176,6 +178,7 @@ async fn watch(models: &Models, out: Outlet<pb::WatchResponse>) -> Result<()> {
         let time = Some(SystemTime::now().into());
         out.send(pb::WatchResponse { time, event: Some(event) }).await
     };
+    let directory = models.0.supervisor.directory();
     // Who has been told of, and not yet of the end.
     let mut told: BTreeMap<WorkerNumber, WorkerView> = BTreeMap::new();
     loop {
@@ -186,21 +189,21 @@ async fn watch(models: &Models, out: Outlet<pb::WatchResponse>) -> Result<()> {
             told.remove(&seen.number);
         }
         for (_, gone) in std::mem::take(&mut told) {
-            send(Event::Worker(worker(&WorkerView { state: WorkerState::Gone, ..gone }))).await?;
+            send(Event::Worker(worker(&WorkerView { state: WorkerState::Gone, ..gone }, directory))).await?;
         }
         for model in models.all(&watched.view, &lies) {
             send(Event::Model(model)).await?;
         }
         for seen in &watched.view.workers {
             told.insert(seen.number, seen.clone());
-            send(Event::Worker(worker(seen))).await?;
+            send(Event::Worker(worker(seen, directory))).await?;
         }
         send(Event::Complete(pb::Complete {})).await?;
         loop {
             let event = tokio::select! {
                 change = watched.changes.recv() => match change {
                     Ok(Change::Worker(seen)) => {
-                        let event = Event::Worker(worker(&seen));
+                        let event = Event::Worker(worker(&seen, directory));
                         match seen.state {
                             WorkerState::Gone => drop(told.remove(&seen.number)),
                             _ => drop(told.insert(seen.number, seen)),
@@ -250,7 +253,7 @@ fn death(obituary: &Obituary) -> pb::Death {
     }
 }
 
-fn worker(view: &WorkerView) -> pb::Worker {
+fn worker(view: &WorkerView, directory: &Directory) -> pb::Worker {
     let state = match view.state {
         WorkerState::Starting => pb::WorkerState::Starting,
         WorkerState::Idle => pb::WorkerState::Idle,
@@ -271,7 +274,7 @@ fn worker(view: &WorkerView) -> pb::Worker {
         id: format!("w{}", view.number.0),
         pid: pid.into(),
         state: state.into(),
-        model: view.model.to_string(),
+        model: directory.name(&view.model),
         engine: engine.to_owned(),
         origin: origin.into(),
         address: view.body.address.clone(),

@@ -45,7 +45,7 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
             None => Feed::from_file(request.audio)?,
             Some(rate) => Feed::from_pcm(Box::pin(tokio_stream::once(Ok(request.audio))), rate)?,
         };
-        let model = wanted.model.to_string();
+        let model = self.0.supervisor.directory().name(&wanted.model);
         let mut recognition = wanted.begin(&self.0, deadline, feed);
         let mut segments = Vec::new();
         while let Some(decided) = recognition.next().await? {
@@ -173,7 +173,7 @@ async fn recognize_file(
     };
     let wanted = Wanted::try_new(config, &shared, paths)?;
     let send = async |event| out.send(pb::RecognizeFileResponse { event: Some(event) }).await;
-    let model = wanted.model.to_string();
+    let model = shared.supervisor.directory().name(&wanted.model);
     send(Event::Started(pb::RecognitionStarted { model, sample_rate_hertz: Samples::RATE as i32 })).await?;
 
     let bytes: ByteStream = Box::pin(messages.map(|message| audio_of(message?)));

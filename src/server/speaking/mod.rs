@@ -140,10 +140,14 @@ impl Speaker {
         listener: &mut (impl Listener + Send),
     ) -> Result<()> {
         let voice = self.voice(utterance, deadline).await?;
-        let request = request(utterance, &voice)?;
+        let mut request = request(utterance, &voice)?;
         let mut spoken = Spoken { bytes: 0, rate: 0, voice: voice.clone() };
         let model = match models::synthesizer(&voice, paths) {
-            ModelId::Espeak => self.casting.model_of(&voice, deadline).await,
+            ModelId::Espeak => {
+                let (model, voice) = self.casting.cast(&voice, deadline).await?;
+                request.voice = voice;
+                model
+            }
             other => other,
         };
         let mut call = self.supervisor.call(model, deadline);

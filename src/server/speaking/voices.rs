@@ -48,31 +48,48 @@ impl Casting {
     /// # Errors
     /// What the built-in engine says, or what came of its deaths.
     pub(super) async fn all(&self, deadline: Option<Instant>) -> Result<Voices> {
-        let mut all = self.built_in(deadline).await?.clone();
+        let built_in = self.built_in(deadline).await?;
+        let mut all = built_in.clone();
         for model in self.speakers() {
-            all.voices.extend(self.of(&model).await);
+            let voices = self.of(&model).await.into_iter();
+            all.voices.extend(voices.map(|voice| Voice { id: self.public(built_in, &model, &voice.id), ..voice }));
         }
         all.voices.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(all)
     }
 
-    /// The model that has a voice: one elsewhere, if it lists the voice; else the built-in one, which knows best what is
-    /// wrong with a voice that nobody has. No voice at all is the first one elsewhere.
-    pub(super) async fn model_of(&self, voice: &str, deadline: Option<Instant>) -> ModelId {
+    /// The model that has a voice, and what it calls that: one elsewhere, if it lists the voice; else the built-in one,
+    /// which knows best what is wrong with a voice that nobody has. No voice at all is the first one elsewhere.
+    ///
+    /// # Errors
+    /// What the built-in engine says, or what came of its deaths.
+    pub(super) async fn cast(&self, voice: &str, deadline: Option<Instant>) -> Result<(ModelId, String)> {
         let speakers = self.speakers();
+        if speakers.is_empty() {
+            return Ok((ModelId::Espeak, voice.to_owned()));
+        }
         if voice.is_empty() {
-            return speakers.into_iter().next().unwrap_or(ModelId::Espeak);
+            return Ok((speakers.into_iter().next().unwrap_or(ModelId::Espeak), String::new()));
+        }
+        // What is built in keeps its names, whoever comes.
+        let built_in = self.built_in(deadline).await?;
+        let plain = voice.split('+').next().unwrap_or(voice);
+        if has(built_in, plain) {
+            return Ok((ModelId::Espeak, voice.to_owned()));
         }
         for model in speakers {
-            let looking = self.of(&model);
-            let within = deadline.map_or(PATIENCE, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if let Ok(voices) = timeout(within.min(PATIENCE), looking).await
-                && voices.iter().any(|known| known.id == voice)
-            {
-                return model;
+            let voices = self.of(&model).await;
+            let found = voices.into_iter().find(|known| self.public(built_in, &model, &known.id) == voice);
+            if let Some(found) = found {
+                return Ok((model, found.id));
             }
         }
-        ModelId::Espeak
+        Ok((ModelId::Espeak, voice.to_owned()))
+    }
+
+    /// The name of a voice elsewhere, for callers: its own, or with its model's before it where that one is built in.
+    fn public(&self, built_in: &Voices, model: &ModelId, id: &str) -> String {
+        if has(built_in, id) { format!("{}/{id}", self.supervisor.directory().name(model)) } else { id.to_owned() }
     }
 
     /// The models elsewhere that speak.
@@ -92,6 +109,7 @@ impl Casting {
 
     /// The voices of a worker elsewhere; none, if it does not say.
     async fn of(&self, model: &ModelId) -> Vec<Voice> {
+        // The lock is gone before anybody waits.
         let known = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).get(model).cloned();
         if let Some((since, voices)) = known
             && since.elapsed() < MEMORY
@@ -101,7 +119,7 @@ impl Casting {
         let deadline = Instant::now() + PATIENCE;
         let listed = timeout(PATIENCE, self.supervisor.voices(model.clone(), Some(deadline))).await;
         let voices = match listed {
-            Ok(Ok(list)) => named(list.voices.into_iter().map(Voice::from), &model.to_string()),
+            Ok(Ok(list)) => named(list.voices.into_iter().map(Voice::from), &self.supervisor.directory().name(model)),
             Ok(Err(error)) => {
                 tracing::warn!(%model, %error, "Its voices cannot be listed.");
                 return Vec::new();
@@ -115,6 +133,10 @@ impl Casting {
         elsewhere.insert(model.clone(), (Instant::now(), voices.clone()));
         voices
     }
+}
+
+fn has(voices: &Voices, id: &str) -> bool {
+    voices.voices.iter().any(|voice| voice.id == id)
 }
 
 fn named(voices: impl Iterator<Item = Voice>, engine: &str) -> Vec<Voice> {

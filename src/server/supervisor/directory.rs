@@ -38,6 +38,11 @@ impl Directory {
         self.read().said.get(model).cloned()
     }
 
+    /// The name by which people know a model.
+    pub(crate) fn name(&self, model: &ModelId) -> String {
+        self.said(model).unwrap_or_else(|| model.to_string())
+    }
+
     /// The model of this name.
     pub(crate) fn find(&self, name: &str) -> Option<ModelId> {
         self.read().by_name.get(name).cloned()

@@ -265,10 +265,9 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         self.count(model, |stage| !matches!(stage, Stage::Stopping))
     }
 
-    /// Workers of ours that have nothing to do, or are on their way.
+    /// Workers that have nothing to do, or are on their way.
     fn at_hand(&self, model: &ModelId) -> usize {
-        let is_at_hand = |entry: &&Entry<W>| !matches!(entry.stage, Stage::Busy(..) | Stage::Stopping);
-        self.workers.values().filter(|entry| entry.model == *model && !entry.is_guest).filter(is_at_hand).count()
+        self.count(model, |stage| !matches!(stage, Stage::Busy(..) | Stage::Stopping))
     }
 
     /// Workers that count against the limit of all.
