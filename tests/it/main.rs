@@ -15,3 +15,4 @@ mod serve;
 mod speech;
 mod transcripts;
 mod wire;
+mod worker;

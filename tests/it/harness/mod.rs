@@ -5,6 +5,7 @@ pub(crate) mod pb;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod wav;
+pub(crate) mod worker;
 
 use std::{
     path::{Path, PathBuf},
