@@ -17,6 +17,12 @@ pub(crate) enum Verbosity {
 
 /// Starts logging to stderr; `None` logs nothing. `SPEECHCTL_LOG` (as `RUST_LOG` of other programs) goes first.
 pub(crate) fn start(verbosity: Option<Verbosity>) {
+    start_beside(verbosity, &[]);
+}
+
+/// The same beside libraries that log what only developers want to know: of these come warnings, unless more is asked
+/// for.
+pub(crate) fn start_beside(verbosity: Option<Verbosity>, chatty: &[&str]) {
     let level = match verbosity {
         None => LevelFilter::OFF,
         Some(Verbosity::Quiet) => LevelFilter::ERROR,
@@ -26,18 +32,14 @@ pub(crate) fn start(verbosity: Option<Verbosity>) {
     };
     let filter = EnvFilter::try_from_env("SPEECHCTL_LOG").unwrap_or_else(|_| {
         let mut filter = EnvFilter::default().add_directive(level.into());
-        if verbosity == Some(Verbosity::Normal)
-            && let Ok(directive) = "whisper_rs=warn".parse()
-        {
-            // Whisper tells all that it reads, one number a line.
-            filter = filter.add_directive(directive);
-        }
-        if verbosity == Some(Verbosity::Verbose) {
+        let (quiet, level) = match verbosity {
+            Some(Verbosity::Normal) => (chatty, "warn"),
             // The transport's own chatter is for those who ask for everything.
-            let quiet = ["h2", "hyper", "hyper_util", "tonic", "tower"].map(|name| format!("{name}=info").parse());
-            for directive in quiet.into_iter().flatten() {
-                filter = filter.add_directive(directive);
-            }
+            Some(Verbosity::Verbose) => (&["h2", "hyper", "hyper_util", "tonic", "tower"][..], "info"),
+            _ => (&[][..], ""),
+        };
+        for directive in quiet.iter().flat_map(|name| format!("{name}={level}").parse()) {
+            filter = filter.add_directive(directive);
         }
         filter
     });

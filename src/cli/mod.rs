@@ -135,7 +135,8 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Completions(args) => pages::completions(&args, output::Output::new(quiet, verbose)),
         Command::Man(args) => pages::man(&args),
         Command::Worker(args) => {
-            telemetry::start(Some(if args.stands_alone() { mood.of_service() } else { Verbosity::Quiet }));
+            let verbosity = if args.stands_alone() { mood.of_service() } else { Verbosity::Quiet };
+            telemetry::start_beside(Some(verbosity), worker::CHATTY);
             let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
             let output = output::Output::new(quiet, verbose);
             let ready = |address: &str| output.line(&format!("speechctl: worker listening on {address}"));

@@ -20,3 +20,4 @@ mod serve;
 mod speech;
 mod transcripts;
 mod wire;
+mod worker;

@@ -22,6 +22,9 @@ use std::{
     },
 };
 
+/// The libraries of engines that log much, as logs name them.
+pub(crate) const CHATTY: &[&str] = &["whisper_rs"];
+
 /// The caller's wish that the work should end. Engines look at it often, and show by looking that they are alive.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cancel {

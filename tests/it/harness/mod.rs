@@ -11,6 +11,7 @@ pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod terminal;
 pub(crate) mod wav;
+pub(crate) mod worker;
 
 use std::{
     path::{Path, PathBuf},

@@ -28,6 +28,34 @@ pub(crate) mod v1 {
     tonic::include_proto!("speechctl.v1");
 }
 
+/// `macaw.stt`.
+#[allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
+pub(crate) mod stt {
+    tonic::include_proto!("macaw.stt");
+}
+
+/// `macaw.tts`.
+#[allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
+pub(crate) mod tts {
+    tonic::include_proto!("macaw.tts");
+}
+
 use std::time::Duration;
 use tonic::{
     Status,
