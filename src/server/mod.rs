@@ -114,11 +114,10 @@ impl Shared {
         let not_built_in = |name: &&str| !["", "selftest"].contains(name);
         match (name, &self.default_model) {
             ("", Some(model)) => Ok(model.clone()),
-            _ => match Some(name).filter(not_built_in).and_then(|name| self.supervisor.directory().find(name)) {
-                Some(model) if model.recognises() => Ok(model),
-                Some(_) => Err(Error::invalid(format!("model `{name}` does not recognise")).in_field("config.model")),
-                None => models::recognizer(name, paths),
-            },
+            _ => {
+                let find = |name| self.supervisor.directory().find(name, ModelId::recognises);
+                Some(name).filter(not_built_in).and_then(find).map_or_else(|| models::recognizer(name, paths), Ok)
+            }
         }
     }
 
@@ -126,7 +125,7 @@ impl Shared {
     fn model(&self, name: &str, paths: Paths) -> Result<ModelId> {
         match name {
             "espeak" => Ok(ModelId::Espeak),
-            _ => match self.supervisor.directory().find(name) {
+            _ => match self.supervisor.directory().find(name, |_| true) {
                 Some(model) => Ok(model),
                 None => models::recognizer(name, paths).map_err(|error| {
                     // There it is a field of its own, not one of a config.
@@ -251,6 +250,7 @@ impl Bound {
                 .add_routes(routes.clone());
             servers.spawn(socket.serve(server, stop.clone()));
         }
+        supervisor.meet(&self.called).await;
         ready(&addresses)?;
         // A socket that fails ends the server: half a server is harder to notice than none.
         let outcome = tokio::select! {

@@ -38,7 +38,7 @@ fn reply_under_fire(
 fn killed_while_it_loads() {
     let sandbox = Sandbox::new();
     let (_, samples) = wav::read(&sample("three-commands.wav"));
-    let server = Server::start(&sandbox, &[]);
+    let server = Server::start(&sandbox, &["--spares", "never"]);
     let request = recognize("selftest", &samples);
     let calm = reply_under_fire(&server, request.clone(), || {});
     assert_eq!(calm.text, "open the door play some music in the kitchen call my mother at five");
@@ -57,7 +57,7 @@ fn killed_while_it_loads() {
 fn killed_while_it_decodes() {
     let sandbox = Sandbox::new();
     let (_, samples) = wav::read(&sample("three-commands.wav"));
-    let server = Server::start(&sandbox, &[]);
+    let server = Server::start(&sandbox, &["--spares", "never"]);
     let request = recognize("selftest", &samples);
     let calm = reply_under_fire(&server, request.clone(), || {});
     let began = Instant::now();
@@ -82,7 +82,7 @@ fn killed_while_it_decodes() {
 #[test]
 fn killed_in_the_middle_of_a_slow_decode() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, &[]);
+    let server = Server::start(&sandbox, &["--spares", "never"]);
     let samples = wav::numbered(1);
     let calm = wav::mock_transcript(&samples);
     for _ in 0..KILLS {

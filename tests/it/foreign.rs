@@ -186,7 +186,7 @@ impl Fault {
         let sandbox = Sandbox::new();
         let server = served_by(&sandbox, worker, &[]);
         let asked = format!("fault={}", self.name);
-        let samples = if self.name == "silence" { vec![0; 16_000] } else { wav::numbered(2) };
+        let samples = wav::numbered(2);
         let refused = block_on(async {
             if self.speaks {
                 speak(&server.address, "py-one", &asked).await.map(|_| ())
@@ -209,7 +209,6 @@ fn lies_and_failures_are_named() {
         Fault::heard("utf8", "LIED_NOT_TEXT", "UTF-8"),
         Fault::heard("nan", "LIED_NOT_A_NUMBER", ""),
         Fault::heard("long", "LIED_LENGTH", ""),
-        Fault::heard("silence", "LIED_SILENCE", "silence"),
         Fault::heard("exception", "FAILED", "the snake bit itself"),
         Fault::heard("internal", "FAILED", "the snake is internal"),
         Fault::heard("unknown", "FAILED", "the snake is unknown"),
@@ -225,9 +224,20 @@ fn lies_and_failures_are_named() {
         }
         scope.spawn(|| Fault::spoken("empty", "LIED_EMPTY", "").is_named(&mute));
     });
-    for (kind, calls) in [("transcribe", 7 * 3), ("synthesize", 5 * 3)] {
+    for (kind, calls) in [("transcribe", 6 * 3), ("synthesize", 5 * 3)] {
         assert_eq!(worker.said(&format!("call {kind}")), calls, "each is asked three times to {kind}, and no more");
     }
+}
+
+#[test]
+fn words_in_digital_silence_are_dropped_and_counted() {
+    let sandbox = Sandbox::new();
+    let Some(worker) = PythonWorker::start(&sandbox, &[]) else { return };
+    let server = served_by(&sandbox, &worker, &[]);
+    let text = block_on(hear(&server.address, prompted("", "fault=silence", &[0; 16_000])));
+    assert_eq!(text.expect("nobody speaks"), "");
+    let lies = block_on(crate::harness::calls::model(&server.address, "py-model")).lies;
+    assert_eq!(lies["SILENCE"], 1, "{lies:?}");
 }
 
 #[test]

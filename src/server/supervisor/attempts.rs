@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Details, Error, Kind},
-    server::supervisor::death::Death,
+    server::supervisor::death::{Cause, Death},
 };
 use std::time::Duration;
 
@@ -11,6 +11,9 @@ const POISON: u32 = 3;
 
 /// Deaths from outside after which even an innocent call gives up.
 const PATIENCE: u32 = 10;
+
+/// Broken connections after which a call gives up: a worker elsewhere does not tell whose doing it was.
+const DISCONNECTIONS: u32 = 3;
 
 /// The first wait that is not zero.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -23,6 +26,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Attempts {
     own_doing: u32,
     from_outside: u32,
+    /// Of those from outside.
+    disconnections: u32,
 }
 
 /// What to do after a death.
@@ -46,13 +51,15 @@ impl Attempts {
             self.own_doing += 1;
         } else {
             self.from_outside += 1;
+            self.disconnections += u32::from(death.cause == Cause::Disconnected);
         }
         if self.own_doing >= POISON {
             let message = format!("{POISON} workers were lost to this request, the last one because {death}");
             return Verdict::GiveUp(because_of(death, Kind::Internal, message));
         }
-        if self.from_outside >= PATIENCE {
-            let message = format!("{PATIENCE} workers were lost, none to this request; the last one because {death}");
+        if self.from_outside >= PATIENCE || self.disconnections >= DISCONNECTIONS {
+            let lost = self.from_outside;
+            let message = format!("{lost} workers were lost, none to this request; the last one because {death}");
             return Verdict::GiveUp(because_of(death, Kind::Unavailable, message).retry_after(LONGEST_WAIT));
         }
         Verdict::Again(wait_before(self.own_doing + self.from_outside))
@@ -84,7 +91,6 @@ pub(crate) fn because_of(death: &Death, kind: Kind, message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::supervisor::death::Cause;
     use proptest::prelude::*;
 
     fn death(cause: Cause) -> Death {

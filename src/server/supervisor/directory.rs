@@ -12,15 +12,25 @@ pub(crate) struct Directory(Arc<RwLock<Names>>);
 
 #[derive(Debug, Default)]
 struct Names {
-    by_name: BTreeMap<String, ModelId>,
+    /// A recogniser and a synthesiser may go by one name.
+    by_name: BTreeMap<String, Vec<ModelId>>,
     /// What the workers of a model call it, once one of them has said so.
     said: BTreeMap<ModelId, String>,
+}
+
+impl Names {
+    fn add(&mut self, name: String, model: &ModelId) {
+        let models = self.by_name.entry(name).or_default();
+        if !models.contains(model) {
+            models.push(model.clone());
+        }
+    }
 }
 
 impl Directory {
     /// Makes a model known under its own name.
     pub(super) fn announce(&self, model: &ModelId) {
-        self.write().by_name.entry(model.to_string()).or_insert_with(|| model.clone());
+        self.write().add(model.to_string(), model);
     }
 
     /// Writes down what the workers of a model call it. The first word counts: who says another is another.
@@ -30,7 +40,7 @@ impl Directory {
         }
         let mut names = self.write();
         names.said.entry(model.clone()).or_insert_with(|| name.to_owned());
-        names.by_name.entry(name.to_owned()).or_insert_with(|| model.clone());
+        names.add(name.to_owned(), model);
     }
 
     /// What the workers of a model call it, where that is known.
@@ -43,14 +53,14 @@ impl Directory {
         self.said(model).unwrap_or_else(|| model.to_string())
     }
 
-    /// The model of this name.
-    pub(crate) fn find(&self, name: &str) -> Option<ModelId> {
-        self.read().by_name.get(name).cloned()
+    /// The model of this name that does what is wanted.
+    pub(crate) fn find(&self, name: &str, does: impl Fn(&ModelId) -> bool) -> Option<ModelId> {
+        self.read().by_name.get(name)?.iter().find(|model| does(model)).cloned()
     }
 
     /// Every model that is known.
     pub(crate) fn models(&self) -> Vec<ModelId> {
-        let mut models: Vec<ModelId> = self.read().by_name.values().cloned().collect();
+        let mut models: Vec<ModelId> = self.read().by_name.values().flatten().cloned().collect();
         models.sort();
         models.dedup();
         models

@@ -40,7 +40,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout, timeout_at},
 };
-use view::{Change, ModelView, View};
+use view::{Change, ModelState, ModelView, View};
 use worker::{Failure, Worker};
 
 /// Messages to the supervisor that wait. It only ever waits for them, so they wait for microseconds.
@@ -48,6 +48,9 @@ const QUEUE: usize = 256;
 
 /// How long the task may take to answer a question: it waits for nothing.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long to wait at first for workers elsewhere.
+const MEET: Duration = Duration::from_secs(2);
 
 /// How long the last workers may take to end.
 const STOP: Duration = Duration::from_secs(3);
@@ -172,6 +175,25 @@ impl Supervisor {
         let task = task::Task::try_new(settings, directory.clone(), state_sender)?;
         tasks.spawn(task.run(inbox));
         Ok(Self { messages, directory, state })
+    }
+
+    /// Waits a little until the workers elsewhere are there that are called, or are known not to be: who calls us as
+    /// soon as we are ready may mean them by their names.
+    pub(crate) async fn meet(&self, called: &[ModelId]) {
+        let is_met = |view: View| {
+            let mut models = view.models.iter().filter(|model| called.contains(&model.id));
+            models.all(|model| model.state == ModelState::Ready || model.deaths > 0 || model.reason.is_some())
+        };
+        let meeting = async {
+            while let Ok(view) = self.view().await
+                && !is_met(view)
+            {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if timeout(MEET, meeting).await.is_err() {
+            tracing::warn!("Not all workers elsewhere have answered yet.");
+        }
     }
 
     /// The models of workers from elsewhere.

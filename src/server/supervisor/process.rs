@@ -27,8 +27,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// What a worker gets of our environment: what libraries need to find their files and devices, and how loud to be.
 /// Everything else, such as credentials, is none of an engine's business.
-const ENVIRONMENT: &[&str] =
-    &["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "SPEECHCTL_LOG", "RUST_BACKTRACE"];
+const ENVIRONMENT: &[&str] = &["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "SPEECHCTL_LOG"];
 
 /// The same, by how names begin: locales, GPUs, threads.
 const ENVIRONMENT_FAMILIES: &[&str] =
@@ -137,6 +136,8 @@ fn command(model: &ModelId, settings: &Settings) -> Result<Command> {
     command.arg("--cache").arg(&settings.cache);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env_clear().envs(env::vars_os().filter(|(name, _)| is_allowed(name)));
+    // ggml would start a debugger on itself before it aborts, whose words would be the last.
+    command.env("GGML_NO_BACKTRACE", "1");
     // Ctrl-C in a terminal goes to the server alone, which stops its workers in order.
     command.process_group(0).kill_on_drop(true);
     Ok(command)

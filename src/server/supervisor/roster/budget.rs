@@ -15,7 +15,7 @@ pub(super) const LOSSES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The losses of one model since its last good answer.
 #[derive(Clone, Debug, Default)]
@@ -25,10 +25,10 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// Takes note of a loss. `jitter` is between 0 and 1.
-    pub(super) fn lost(&mut self, now: Instant, jitter: f64) {
+    /// Takes note of a loss. `jitter` is between 0 and 1; no wait is longer than `longest`.
+    pub(super) fn lost(&mut self, now: Instant, jitter: f64, longest: Duration) {
         self.losses = self.losses.saturating_add(1);
-        self.not_before = Some(now + wait(self.losses, jitter));
+        self.not_before = Some(now + wait(self.losses, jitter).min(longest));
     }
 
     /// Takes note of a good answer, which settles everything.
@@ -79,7 +79,7 @@ mod tests {
             let now = Instant::now();
             let (mut budget, mut in_a_row) = (Budget::default(), 0u32);
             for (is_good, jitter) in events {
-                if is_good { budget.good(); in_a_row = 0 } else { budget.lost(now, jitter); in_a_row += 1 }
+                if is_good { budget.good(); in_a_row = 0 } else { budget.lost(now, jitter, LONGEST_WAIT); in_a_row += 1 }
                 prop_assert_eq!(budget.is_spent(), in_a_row >= 3);
                 let wait = budget.wait(now).unwrap_or_default();
                 prop_assert!(wait <= LONGEST_WAIT);

@@ -52,6 +52,9 @@ const COME_BACK: Duration = Duration::from_secs(2);
 /// How long after a default model could not be loaded it is tried again, though nobody asks.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
+/// How long to wait at most before a worker elsewhere is called again.
+const CALL_AGAIN: Duration = Duration::from_secs(5);
+
 /// How long callers wait for a worker that dialled in to dial in again.
 const DIAL_IN_AGAIN: Duration = Duration::from_secs(10);
 
@@ -233,6 +236,11 @@ fn limit(model: &ModelId) -> usize {
         ModelId::Espeak | ModelId::Mock(_) => 16,
         ModelId::DialledIn { .. } => 0,
     }
+}
+
+/// The longest wait between two tries. To call a worker elsewhere costs nearly nothing, and it may be back any time.
+fn longest_wait(model: &ModelId) -> Duration {
+    if matches!(model, ModelId::Called { .. }) { CALL_AGAIN } else { budget::LONGEST_WAIT }
 }
 
 /// Whether a worker is used up by one lease: its engine keeps something from call to call, so that only a fresh one

@@ -6,7 +6,7 @@ use crate::{
         death::{Cause, Death},
         roster::{
             COME_BACK, Caller, DIAL_IN_AGAIN, Decision, Ended, Entry, MAX_WAITING, MAX_WORKERS, Moment, Roster, Stage,
-            Waiting, is_elsewhere, is_startable, is_used_up,
+            Waiting, is_elsewhere, is_startable, is_used_up, longest_wait,
         },
         view::{Body, Obituary, WorkerNumber},
     },
@@ -79,7 +79,8 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         if error.kind() == Kind::Unavailable {
             // The system gave no process; that says nothing of the model, and may be better soon.
             let chance = self.chance();
-            self.pool(&entry.model).budget.lost(now.at, chance);
+            let longest = longest_wait(&entry.model);
+            self.pool(&entry.model).budget.lost(now.at, chance, longest);
         } else {
             self.pool(&entry.model).unloadable = Some((error.to_string(), now.at));
         }
@@ -99,7 +100,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             pool.deaths += 1;
             pool.last_death = Some(Obituary { death: death.clone(), time: now.wall });
             if death.cause.is_models_doing() {
-                pool.budget.lost(now.at, chance);
+                pool.budget.lost(now.at, chance, longest_wait(&model));
             }
         }
         // Who holds a lease learns of the death by the call. Who waits for a start is told, where the death came from
