@@ -1,6 +1,7 @@
 //! The rows, in groups that can be measured one by one.
 
 mod forward;
+mod recovery;
 mod serve;
 mod size;
 mod stt;
@@ -24,6 +25,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "stt-3", about: "3 s of speech, time and memory", run: stt::moment },
     Group { name: "forward", about: "audio through client, server and worker", run: forward::rows },
     Group { name: "worker", about: "start of a worker", run: serve::worker },
+    Group { name: "recovery", about: "a worker killed in a call", run: recovery::rows },
     Group { name: "idle", about: "memory of a server that does nothing", run: serve::idle },
     Group { name: "start", about: "start of a server", run: serve::start },
     Group { name: "size", about: "size of the program", run: size::rows },

@@ -73,7 +73,6 @@ enum Command {
     /// Write the manual's pages into a folder
     Man(pages::ManArgs),
     /// Run one engine
-    #[command(hide = true)]
     Worker(worker::Args),
 }
 
@@ -140,7 +139,10 @@ fn dispatch(cli: Cli) -> Result<()> {
             let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
             let output = output::Output::new(quiet, verbose);
             let ready = |address: &str| output.line(&format!("speechctl: worker listening on {address}"));
-            runtime.block_on(worker::run(args, config::cache_folder(config::env), ready))
+            let result = runtime.block_on(worker::run(args, config::cache_folder(config::env), ready));
+            // A name that is being looked up is not waited for.
+            runtime.shutdown_background();
+            result
         }
     }
 }

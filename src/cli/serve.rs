@@ -4,6 +4,7 @@ use crate::{
     client::{self, output},
     config,
     error::{Error, Kind, Result},
+    flags,
     server::{self, Bound, Settings, Spares},
     shutdown::{self, Notice},
 };
@@ -88,7 +89,7 @@ pub(super) struct Args {
     self_check: Duration,
 
     /// The most memory that a worker may take, such as 2G; 0 = no limit [default: three quarters of what there is]
-    #[arg(long, value_name = "SIZE", value_parser = output::size, help_heading = "Workers")]
+    #[arg(long, value_name = "SIZE", value_parser = flags::size, help_heading = "Workers")]
     worker_memory: Option<u64>,
 }
 
@@ -148,8 +149,11 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let bound = Bound::bind(settings).await?;
     let registration = bound.registration();
     let ready = |addresses: &[String]| {
-        let workers = registration.map(|address| format!("; workers may dial in on {address}")).unwrap_or_default();
-        output::Output::new(false, 0).line(&format!("speechctl: listening on {}{workers}", addresses.join(", ")))
+        let output = output::Output::new(false, 0);
+        if let Some(address) = &registration {
+            output.line(&format!("speechctl: workers may dial in on {address}"))?;
+        }
+        output.line(&format!("speechctl: listening on {}", addresses.join(", ")))
     };
     let result = bound.serve(listener, ready).await;
     signals.abort();

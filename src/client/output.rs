@@ -137,8 +137,17 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     if seconds.is_nan() || seconds <= 0.0 {
         return Err("it must be more than 0".to_owned());
     }
-    Duration::try_from_secs_f64(seconds).map_err(|_| "they are too many seconds".to_owned())
+    if seconds > LONGEST {
+        return Err("they are more than a year".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds.max(SHORTEST)))
 }
+
+/// The longest time that a flag takes, in seconds: a year. Sums of such times are times, too.
+const LONGEST: f64 = 365.0 * 24.0 * 3600.0;
+
+/// The shortest, in seconds: what timers can tell from nothing.
+const SHORTEST: f64 = 0.001;
 
 /// Reads a flag's seconds, of which there may be none.
 ///
@@ -146,20 +155,6 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 /// A sentence for clap.
 pub(crate) fn seconds_or_zero(text: &str) -> Result<Duration, String> {
     if text.trim_end_matches('s').parse() == Ok(0.0) { Ok(Duration::ZERO) } else { seconds(text) }
-}
-
-/// Reads a flag's size in bytes: "512M", "2G", "100000". The letters stand for powers of 1,024.
-///
-/// # Errors
-/// A sentence for clap.
-pub(crate) fn size(text: &str) -> Result<u64, String> {
-    let upper = text.to_ascii_uppercase();
-    let number = upper.trim_end_matches("IB").trim_end_matches('B');
-    let units = [('K', 1u64 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)];
-    let (digits, unit) =
-        units.into_iter().find_map(|(letter, unit)| Some((number.strip_suffix(letter)?, unit))).unwrap_or((number, 1));
-    let count: u64 = digits.trim().parse().map_err(|_| "it is no size, such as 512M or 2G".to_owned())?;
-    count.checked_mul(unit).ok_or_else(|| "it is more than any machine has".to_owned())
 }
 
 /// Reads a flag's place in a recording: "90", "1:30", "1:01:30.5", with or without "s". In seconds.
@@ -227,16 +222,6 @@ mod tests {
         }
         for wrong in ["", "-1", "soon", "1:60", "1:2:3:4", ":5", "1:", "1e3", "nan", "1.5:00", "9999999999"] {
             assert!(time(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_read() {
-        assert_eq!(size("512M"), Ok(512 << 20));
-        assert_eq!(size("2GiB"), Ok(2 << 30));
-        assert_eq!(size("0"), Ok(0));
-        for wrong in ["", "M", "-1", "1.5G", "lots", "99999999999G"] {
-            assert!(size(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,5 +1,5 @@
 //! Health of what the server does, as load balancers ask for it: "stt" and "tts" are served as long as the models can be
-//! had that requests mean when they name none.
+//! had that requests mean when they name none. A server that was given no recogniser serves those that requests name.
 
 use crate::{
     server::supervisor::view::{ModelState, ModelView},

@@ -15,11 +15,11 @@ use crate::{
     models::{self, Paths},
     proto::{self, example, v1},
     shutdown::{self, Stop},
+    socket::{self, Socket},
     speech::ModelId,
 };
 use api::{models::Models, speech::Speech, tutorial::Tutorial};
 use guard::deadline::DeadlineLayer;
-use listen::Socket;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 pub(crate) use supervisor::{Spares, memory::total as total_memory};
 use supervisor::{Supervisor, registry::Registry};
@@ -125,6 +125,7 @@ impl Shared {
     fn model(&self, name: &str, paths: Paths) -> Result<ModelId> {
         match name {
             "espeak" => Ok(ModelId::Espeak),
+            "selftest" => Ok(ModelId::SelfTest),
             _ => match self.supervisor.directory().find(name, |_| true) {
                 Some(model) => Ok(model),
                 None => models::recognizer(name, paths).map_err(|error| {
@@ -166,7 +167,7 @@ impl Bound {
         }
         let registry = match &settings.registration {
             Some((address, token_file)) => {
-                let listener = listen::bind_tcp_listener(address, settings.insecure).await?;
+                let (listener, _) = socket::bind_tcp(address, settings.insecure).await?;
                 Some(Registry::try_new(listener, token_file.clone())?)
             }
             None => None,
@@ -211,7 +212,8 @@ impl Bound {
         // A worker elsewhere has a voice of its own when none is named.
         let own_voice = if defaults.contains(&ModelId::Espeak) { DEFAULT_VOICE } else { "" };
         let voice = self.settings.voice.clone().unwrap_or_else(|| own_voice.to_owned());
-        let speaker = speaking::Speaker::new(supervisor.clone(), voice.clone());
+        let speaking = defaults.iter().find(|model| model.speaks()).cloned().unwrap_or(ModelId::Espeak);
+        let speaker = speaking::Speaker::new(supervisor.clone(), voice.clone(), speaking);
         if self.settings.voice.is_some() && voice != DEFAULT_VOICE {
             tokio::select! {
                 tried = speaker.try_default() => tried?,
@@ -248,7 +250,7 @@ impl Bound {
                 .http2_keepalive_timeout(Some(KEEPALIVE.1))
                 .layer(DeadlineLayer)
                 .add_routes(routes.clone());
-            servers.spawn(socket.serve(server, stop.clone()));
+            servers.spawn(listen::serve(socket, server, stop.clone()));
         }
         supervisor.meet(&self.called).await;
         ready(&addresses)?;

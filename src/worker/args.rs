@@ -2,8 +2,10 @@
 
 use crate::{
     error::{Error, Kind, Result},
+    flags,
+    proto::v1::Capability,
     speech::ModelId,
-    worker::{confine, dial::Token},
+    worker::{dial::Token, engine},
 };
 use std::{ffi::OsString, path::PathBuf};
 
@@ -66,7 +68,7 @@ pub(crate) struct Args {
     pub(super) threads: i32,
 
     /// Most memory that it may take, such as 512M or 2G; 0 for no limit of its own
-    #[arg(long, value_name = "BYTES", default_value = "0", hide_default_value = true, value_parser = confine::size)]
+    #[arg(long, value_name = "BYTES", default_value = "0", hide_default_value = true, value_parser = flags::size)]
     pub(super) memory: u64,
 
     /// Folder for what has to be unpacked
@@ -101,7 +103,8 @@ impl Args {
     /// `Config` where a token is missing.
     pub(super) fn transport(&self, model: &ModelId, env: impl Fn(&str) -> Option<OsString>) -> Result<Transport> {
         if let Some(address) = &self.listen {
-            let default = if *model == ModelId::Espeak { SYNTHESISERS } else { RECOGNISERS };
+            let recognises = engine::capabilities(model).contains(&Capability::Recognition);
+            let default = if recognises { RECOGNISERS } else { SYNTHESISERS };
             return Ok(Transport::Listen(address.clone().unwrap_or_else(|| default.to_owned())));
         }
         let Some(address) = &self.connect else { return Ok(Transport::Inherited) };
@@ -120,14 +123,22 @@ impl Args {
     }
 
     /// What callers call the model. The server, which gives a path, gets it back; others hear the name of the file.
-    pub(super) fn model_name(&self, model: &ModelId) -> String {
-        match (&self.name, model) {
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name that means another model.
+    pub(super) fn model_name(&self, model: &ModelId) -> Result<String> {
+        let is_reserved = |name: &str| ["selftest", "espeak", "mock"].contains(&name) || name.starts_with("mock:");
+        Ok(match (&self.name, model) {
+            (Some(name), model) if is_reserved(name) && *name != model.to_string() => {
+                let message = format!("`--name {name}`: the name means another model than `{model}`; choose another");
+                return Err(Error::invalid(message));
+            }
             (Some(name), _) => name.clone(),
             (None, ModelId::Whisper(path)) if self.stands_alone() => {
                 path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
             }
             (None, model) => model.to_string(),
-        }
+        })
     }
 }
 
@@ -176,11 +187,13 @@ mod tests {
 
     #[test]
     fn a_model_is_called_as_its_file() {
-        let name = |line: &str| args(line).model_name(&args_model(line));
+        let name = |line: &str| args(line).model_name(&args_model(line)).expect("it is free");
         let file = "--engine whisper --model /m/ggml-base.en-q5_1.bin";
         assert_eq!(name(file), "/m/ggml-base.en-q5_1.bin");
         assert_eq!(name(&format!("{file} --listen")), "ggml-base.en-q5_1");
         assert_eq!(name(&format!("{file} --name base")), "base");
         assert_eq!(name("--engine mock:slow --listen"), "mock:slow");
+        let taken = format!("{file} --name selftest");
+        args(&taken).model_name(&args_model(&taken)).expect_err("it means another model");
     }
 }

@@ -6,8 +6,9 @@ use hyper_util::{
 };
 use std::{pin::pin, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader},
     sync::watch,
+    time::timeout,
 };
 use tonic::service::Routes;
 
@@ -16,6 +17,9 @@ pub(super) const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Dur
 
 /// Calls at the same time on one connection: those that may wait, and room to ask how it does.
 const CALLS: u32 = 64;
+
+/// How long a caller may take to say the first word.
+const FIRST_WORD: Duration = Duration::from_secs(10);
 
 /// How long open calls may take to end once the worker is asked to stop.
 pub(super) const DRAIN: Duration = Duration::from_secs(5);
@@ -49,6 +53,14 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, routes: R
     let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     server.timer(TokioTimer::new()).keep_alive_interval(KEEPALIVE.0).keep_alive_timeout(KEEPALIVE.1);
     server.max_concurrent_streams(CALLS);
+    // HTTP/2 has no deadline for its first word, and before it nothing else has.
+    let mut stream = BufReader::new(stream);
+    tokio::select! {
+        first = timeout(FIRST_WORD, stream.fill_buf()) => if !matches!(first, Ok(Ok(bytes)) if !bytes.is_empty()) {
+            return;
+        },
+        () = stop.wanted() => return,
+    }
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)));
     let served = tokio::select! {
         served = connection.as_mut() => served,

@@ -21,6 +21,7 @@ mod tts;
 use crate::{
     error::{Error, Kind, Result},
     proto::{stt::stt_worker_server::SttWorkerServer, tts::tts_worker_server::TtsWorkerServer},
+    socket::Socket,
     speech::ModelId,
 };
 use args::Transport;
@@ -72,7 +73,8 @@ pub(crate) async fn run(args: Args, default_cache: PathBuf, ready: impl FnOnce(&
             Worker::start(model, args, default_cache)?.serve_inherited(socket).await
         }
         Transport::Listen(address) => {
-            let socket = listen::Socket::bind(&address, args.insecure).await?;
+            confine::alone();
+            let socket = Socket::bind(&address, args.insecure).await?;
             // Before anybody hears that it is ready: whoever does may send a signal at once.
             let signals = Signals::listen()?;
             let worker = Worker::start(model, args, default_cache)?;
@@ -80,6 +82,7 @@ pub(crate) async fn run(args: Args, default_cache: PathBuf, ready: impl FnOnce(&
             listen::serve(&worker, socket, signals).await
         }
         Transport::Dial(address, token) => {
+            confine::alone();
             let signals = Signals::listen()?;
             let dialler = dial::Dialler::try_new(address)?;
             let worker = Worker::start(model, args, default_cache)?;
@@ -91,9 +94,9 @@ pub(crate) async fn run(args: Args, default_cache: PathBuf, ready: impl FnOnce(&
 impl Worker {
     /// Limits the memory of this process, and begins to load the model.
     fn start(model: ModelId, args: Args, default_cache: PathBuf) -> Result<Self> {
-        confine::memory(args.memory)?;
+        confine::memory(args.memory);
         let threads = if args.threads > 0 { args.threads } else { default_threads() };
-        let name = args.model_name(&model);
+        let name = args.model_name(&model)?;
         let progress = engine::progress(&model);
         let setup = Setup { threads, cache: args.cache.unwrap_or(default_cache), progress };
         let engine = EngineThread::spawn(model.clone(), setup)?;

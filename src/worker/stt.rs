@@ -84,7 +84,7 @@ fn hint(request: &pb::TranscribeFileRequest) -> Result<Hint> {
         "translate" => true,
         other => return Err(unsupported("task", format!("task `{other}` is neither `transcribe` nor `translate`"))),
     };
-    if !["", "json", "verbose_json", "text"].contains(&request.response_format.as_str()) {
+    if !["", "json", "verbose_json", "text", "srt", "vtt"].contains(&request.response_format.as_str()) {
         let message = format!("response_format `{}` is not made by this worker", request.response_format);
         return Err(unsupported("response_format", message));
     }

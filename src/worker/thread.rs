@@ -17,7 +17,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -26,6 +26,12 @@ const QUEUE: usize = 16;
 
 /// When to come back, for callers that found no place in the queue.
 const COME_BACK: Duration = Duration::from_secs(1);
+
+/// How long a caller may take no audio while the engine waits for it.
+const SLOW_READER: Duration = Duration::from_secs(30);
+
+/// How often the engine looks whether the caller has room again.
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// Audio that waits for a slow reader, in chunks of at least 60 ms.
 const AUDIO_AHEAD: usize = 16;
@@ -237,15 +243,31 @@ fn speak(engine: &mut dyn Synthesizer, utterance: &Utterance, cancel: &Cancel, a
     let rate = engine.sample_rate();
     let mut sink = |samples: &[i16]| {
         let chunk = Audio { samples: samples.to_vec(), rate };
-        match audio.blocking_send(Ok(chunk)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        }
+        hand_over(audio, chunk, cancel)
     };
     let result = cancel.check().and_then(|()| engine.speak(utterance, cancel, &mut sink));
     if let Err(error) = result {
-        // A caller that has gone needs no answer.
-        audio.blocking_send(Err(error)).unwrap_or_default();
+        // A caller that has gone needs no answer, nor does one that does not listen.
+        audio.try_send(Err(error)).unwrap_or_default();
+    }
+}
+
+/// Gives audio to the caller, as soon as it has room; breaks where it has gone, gives up, or does not listen.
+///
+/// The engine waits here for one caller while others wait for the engine: not for ever.
+fn hand_over(audio: &mpsc::Sender<Result<Audio>>, chunk: Audio, cancel: &Cancel) -> ControlFlow<()> {
+    let mut chunk = Ok(chunk);
+    let deadline = Instant::now() + SLOW_READER;
+    loop {
+        match audio.try_send(chunk) {
+            Ok(()) => return ControlFlow::Continue(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => return ControlFlow::Break(()),
+            Err(mpsc::error::TrySendError::Full(back)) => chunk = back,
+        }
+        if cancel.wanted() || Instant::now() >= deadline {
+            return ControlFlow::Break(());
+        }
+        thread::sleep(GLANCE);
     }
 }
 

@@ -90,8 +90,10 @@ fn utterance(request: pb::SynthesizeRequest) -> Result<Utterance> {
         let message = format!("codec `{}` is not supported; leave it empty for PCM", request.codec);
         return Err(Error::invalid(message).in_field("codec"));
     }
-    // A language is a voice of ours; a voice that is named goes first.
-    let voice = if request.voice.is_empty() { request.language } else { request.voice };
+    // A language is a voice of ours; a voice that is named goes first. The runtime that the contract comes from says
+    // "default" where it names none, and calls languages by their English names.
+    let is_named = !["", "default"].contains(&request.voice.as_str());
+    let voice = if is_named { request.voice } else { code_of(request.language) };
     Ok(Utterance {
         text: request.text,
         ssml: request.ssml,
@@ -104,6 +106,24 @@ fn utterance(request: pb::SynthesizeRequest) -> Result<Utterance> {
             Some(volume) => return Err(Error::invalid(format!("volume {volume} is not in 0 to 2")).in_field("volume")),
         },
     })
+}
+
+/// The code of a language that goes by its English name; anything else as it is.
+fn code_of(language: String) -> String {
+    const NAMES: [(&str, &str); 10] = [
+        ("english", "en"),
+        ("chinese", "cmn"),
+        ("japanese", "ja"),
+        ("korean", "ko"),
+        ("german", "de"),
+        ("french", "fr"),
+        ("russian", "ru"),
+        ("portuguese", "pt"),
+        ("spanish", "es"),
+        ("italian", "it"),
+    ];
+    let named = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&language));
+    named.map_or(language, |(_, code)| (*code).to_owned())
 }
 
 /// A factor in its range; 0 stands for 1.

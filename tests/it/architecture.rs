@@ -6,16 +6,18 @@ use std::{collections::BTreeSet, fs, path::Path};
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("shutdown", &[]),
+    ("flags", &[]),
+    ("socket", &["error"]),
     ("config", &["error"]),
     ("telemetry", &["error", "config"]),
     ("speech", &["error"]),
     ("audio", &["error", "speech"]),
     ("models", &["error", "config", "speech"]),
     ("proto", &["error", "speech"]),
-    ("client", &["error", "shutdown", "config", "speech", "audio", "models", "proto"]),
-    ("server", &["error", "shutdown", "config", "telemetry", "speech", "audio", "models", "proto"]),
-    ("worker", &["error", "telemetry", "speech", "audio", "models", "proto"]),
-    ("cli", &["error", "shutdown", "config", "telemetry", "proto", "client", "server", "worker"]),
+    ("client", &["error", "flags", "shutdown", "config", "speech", "audio", "models", "proto"]),
+    ("server", &["error", "socket", "shutdown", "config", "telemetry", "speech", "audio", "models", "proto"]),
+    ("worker", &["error", "flags", "socket", "telemetry", "speech", "audio", "models", "proto"]),
+    ("cli", &["error", "flags", "shutdown", "config", "telemetry", "proto", "client", "server", "worker"]),
 ];
 
 /// Names that say nothing, behind which everything gathers.

@@ -196,7 +196,7 @@ fn killed_all_the_time_is_given_up_in_the_end() {
         refused
     });
     assert_eq!(refused.code(), Code::Unavailable, "{}", refused.message());
-    assert!(refused.message().contains("10 workers were lost, none to this request"), "{}", refused.message());
+    assert!(refused.message().contains("11 workers were lost, none to this request"), "{}", refused.message());
     assert!(refused.get_details_retry_info().is_some());
 }
 

@@ -10,10 +10,13 @@ mod bad_input;
 mod chaos;
 mod containers;
 mod crash;
+mod dialin;
+
 mod faults;
 mod foreign;
 mod hardened;
 mod help;
+mod models;
 mod pages;
 mod ps;
 mod serve;

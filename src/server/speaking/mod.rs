@@ -16,6 +16,7 @@ use crate::{
         supervisor::{
             Ended, Supervisor,
             death::{Cause, Lie},
+            lies::UNTOLD_RATE,
             worker::{Failure, Worker},
         },
     },
@@ -35,9 +36,6 @@ const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// How long a voice may take to show that it speaks.
 const LONGEST_TRIAL: Duration = Duration::from_secs(30);
-
-/// The rate of audio whose worker does not tell it, where none was asked for.
-const UNTOLD_RATE: u32 = 24_000;
 
 /// What to say, and how. Checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,9 +83,9 @@ pub(crate) trait Listener {
 }
 
 impl Speaker {
-    /// A speaker whose default voice is this one.
-    pub(crate) fn new(supervisor: Supervisor, default_voice: String) -> Self {
-        let casting = Casting::new(supervisor.clone());
+    /// A speaker whose default voice is this one, of this model.
+    pub(crate) fn new(supervisor: Supervisor, default_voice: String, default_model: ModelId) -> Self {
+        let casting = Casting::new(supervisor.clone(), default_model);
         Self { supervisor, default_voice, casting }
     }
 
@@ -254,7 +252,7 @@ impl Spoken {
     ) -> Result<(), Failure> {
         let positive = |rate: i32| u32::try_from(rate).ok().filter(|rate| *rate > 0);
         // Workers of the original contract do not say it; these make what most engines do, unless told otherwise.
-        let made = positive(made).or(positive(wanted)).unwrap_or(UNTOLD_RATE);
+        let made = positive(made).or(positive(wanted)).or(positive(UNTOLD_RATE)).unwrap_or_default();
         if self.rate == 0 {
             self.rate = made;
             listener.format(made, &self.voice).await?;

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    server::supervisor::Supervisor,
+    server::supervisor::{Supervisor, view::ModelState},
     speech::{ModelId, Voice},
 };
 use std::{
@@ -17,6 +17,9 @@ use tokio::{
 
 /// How long the voices of a worker elsewhere are remembered: it may be replaced by one that has others.
 const MEMORY: Duration = Duration::from_secs(60);
+
+/// How long it is remembered that a worker elsewhere lists none.
+const SHORT_MEMORY: Duration = Duration::from_secs(10);
 
 /// How long a worker elsewhere may take to list its voices, before the others are listed without them.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -34,13 +37,15 @@ pub(crate) struct Voices {
 #[derive(Clone, Debug)]
 pub(super) struct Casting {
     supervisor: Supervisor,
+    /// Who speaks when no voice is named.
+    default: ModelId,
     built_in: Arc<OnceCell<Voices>>,
     elsewhere: Arc<Mutex<HashMap<ModelId, (Instant, Vec<Voice>)>>>,
 }
 
 impl Casting {
-    pub(super) fn new(supervisor: Supervisor) -> Self {
-        Self { supervisor, built_in: Arc::default(), elsewhere: Arc::default() }
+    pub(super) fn new(supervisor: Supervisor, default: ModelId) -> Self {
+        Self { supervisor, default, built_in: Arc::default(), elsewhere: Arc::default() }
     }
 
     /// All voices. Those of a worker elsewhere that cannot be had now are missing.
@@ -50,7 +55,7 @@ impl Casting {
     pub(super) async fn all(&self, deadline: Option<Instant>) -> Result<Voices> {
         let built_in = self.built_in(deadline).await?;
         let mut all = built_in.clone();
-        for model in self.speakers() {
+        for model in self.speakers().await {
             let voices = self.of(&model).await.into_iter();
             all.voices.extend(voices.map(|voice| Voice { id: self.public(built_in, &model, &voice.id), ..voice }));
         }
@@ -59,17 +64,17 @@ impl Casting {
     }
 
     /// The model that has a voice, and what it calls that: one elsewhere, if it lists the voice; else the built-in one,
-    /// which knows best what is wrong with a voice that nobody has. No voice at all is the first one elsewhere.
+    /// which knows best what is wrong with a voice that nobody has.
     ///
     /// # Errors
     /// What the built-in engine says, or what came of its deaths.
     pub(super) async fn cast(&self, voice: &str, deadline: Option<Instant>) -> Result<(ModelId, String)> {
-        let speakers = self.speakers();
+        if voice.is_empty() {
+            return Ok((self.default.clone(), String::new()));
+        }
+        let speakers = self.speakers().await;
         if speakers.is_empty() {
             return Ok((ModelId::Espeak, voice.to_owned()));
-        }
-        if voice.is_empty() {
-            return Ok((speakers.into_iter().next().unwrap_or(ModelId::Espeak), String::new()));
         }
         // What is built in keeps its names, whoever comes.
         let built_in = self.built_in(deadline).await?;
@@ -92,9 +97,15 @@ impl Casting {
         if has(built_in, id) { format!("{}/{id}", self.supervisor.directory().name(model)) } else { id.to_owned() }
     }
 
-    /// The models elsewhere that speak.
-    fn speakers(&self) -> Vec<ModelId> {
-        self.supervisor.directory().models().into_iter().filter(ModelId::speaks).collect()
+    /// The models elsewhere that speak, and can be asked: nobody waits for those that have gone.
+    async fn speakers(&self) -> Vec<ModelId> {
+        let speakers: Vec<ModelId> = self.supervisor.directory().models().into_iter().filter(ModelId::speaks).collect();
+        if speakers.is_empty() {
+            return speakers;
+        }
+        let seen = self.supervisor.view().await.map(|view| view.models).unwrap_or_default();
+        let is_there = |model: &ModelId| seen.iter().any(|seen| seen.id == *model && seen.state != ModelState::Failed);
+        speakers.into_iter().filter(is_there).collect()
     }
 
     async fn built_in(&self, deadline: Option<Instant>) -> Result<&Voices> {
@@ -112,7 +123,7 @@ impl Casting {
         // The lock is gone before anybody waits.
         let known = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).get(model).cloned();
         if let Some((since, voices)) = known
-            && since.elapsed() < MEMORY
+            && since.elapsed() < if voices.is_empty() { SHORT_MEMORY } else { MEMORY }
         {
             return voices;
         }
@@ -122,11 +133,11 @@ impl Casting {
             Ok(Ok(list)) => named(list.voices.into_iter().map(Voice::from), &self.supervisor.directory().name(model)),
             Ok(Err(error)) => {
                 tracing::warn!(%model, %error, "Its voices cannot be listed.");
-                return Vec::new();
+                Vec::new()
             }
             Err(_) => {
                 tracing::warn!(%model, "Its voices were not listed in time.");
-                return Vec::new();
+                Vec::new()
             }
         };
         let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);

@@ -34,6 +34,8 @@ pub(crate) enum Cause {
     Failed,
     /// Its answer could not be true; we ended it.
     Lied(Lie),
+    /// The system gave no process for it.
+    NotStarted,
     /// The connection to a worker elsewhere broke.
     Disconnected,
     /// A worker elsewhere cannot be reached.
@@ -137,7 +139,12 @@ impl Cause {
             | Cause::NeverReady
             | Cause::Failed
             | Cause::Lied(_) => true,
-            Cause::Frozen | Cause::Disconnected | Cause::Unreachable | Cause::Mistaken | Cause::Stopped => false,
+            Cause::Frozen
+            | Cause::NotStarted
+            | Cause::Disconnected
+            | Cause::Unreachable
+            | Cause::Mistaken
+            | Cause::Stopped => false,
         }
     }
 
@@ -158,6 +165,7 @@ impl Cause {
             Cause::NeverReady => "NEVER_READY".to_owned(),
             Cause::Failed => "FAILED".to_owned(),
             Cause::Lied(lie) => format!("LIED_{}", lie.word()),
+            Cause::NotStarted => "NOT_STARTED".to_owned(),
             Cause::Disconnected => "DISCONNECTED".to_owned(),
             Cause::Unreachable => "UNREACHABLE".to_owned(),
             Cause::Mistaken => "MISTAKEN".to_owned(),
@@ -187,6 +195,7 @@ impl fmt::Display for Cause {
             Cause::NeverReady => "it did not become ready in time",
             Cause::Failed => "its engine failed",
             Cause::Lied(_) => "its answer makes no sense",
+            Cause::NotStarted => "it could not be started",
             Cause::Disconnected => "the connection to it broke",
             Cause::Unreachable => "it cannot be reached",
             Cause::Mistaken => "another worker answers in its place",

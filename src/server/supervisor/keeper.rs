@@ -75,7 +75,15 @@ pub(super) struct Guest {
 /// Runs for the whole life of one worker.
 pub(super) async fn keep(mut charge: Charge) {
     let (number, model) = (charge.number, charge.model.clone());
-    let (mut host, channel, body) = match host(&mut charge).await {
+    let (guest, mut needed, mut stop) = (charge.guest.take(), charge.needed, charge.stop);
+    let housed = tokio::select! {
+        housed = host(&charge.model, &charge.settings, &charge.spawner, guest) => housed,
+        () = let_go(&mut needed, &mut stop) => {
+            return tell(&charge.events, Event::Dead { number, death: Death::of(Cause::Stopped) }).await;
+        }
+    };
+    (charge.needed, charge.stop) = (needed, stop);
+    let (mut host, channel, body) = match housed {
         Ok(housed) => housed,
         Err(NoHost::CannotStart(error)) => {
             tracing::error!(%model, %error, "Worker cannot be started.");
@@ -122,11 +130,16 @@ enum NoHost {
 }
 
 /// Gets hold of the worker.
-async fn host(charge: &mut Charge) -> Result<(Host, Channel, Body), NoHost> {
-    if let Some(Guest { connection, channel, body }) = charge.guest.take() {
+async fn host(
+    model: &ModelId,
+    settings: &Settings,
+    spawner: &Spawner,
+    guest: Option<Guest>,
+) -> Result<(Host, Channel, Body), NoHost> {
+    if let Some(Guest { connection, channel, body }) = guest {
         return Ok((Host::Connection(connection), channel, body));
     }
-    if let ModelId::Called { address, .. } = &charge.model {
+    if let ModelId::Called { address, .. } = model {
         return match Connection::call(address).await {
             Ok((connection, channel)) => {
                 let body = Body { address: address.clone(), ..Body::default() };
@@ -135,9 +148,9 @@ async fn host(charge: &mut Charge) -> Result<(Host, Channel, Body), NoHost> {
             Err(cause) => Err(NoHost::Unreachable(cause.to_string())),
         };
     }
-    match Process::start(&charge.model, &charge.settings, &charge.spawner).await {
+    match Process::start(model, settings, spawner).await {
         Ok((process, channel)) => {
-            let engine = charge.model.engine().to_owned();
+            let engine = model.engine().to_owned();
             let body = Body { pid: process.pid, engine, ..Body::default() };
             Ok((Host::Process(process), channel, body))
         }
@@ -168,7 +181,7 @@ async fn until_ready(
         cause = host.ended() => return Err(NotReady::Ends(ends(cause))),
         () = pass_on(number, told, charge.events.clone()) => return Err(NotReady::Ends(ends(Cause::Stopped))),
         () = let_go(&mut charge.needed, &mut charge.stop) => {
-            host.kill().await;
+            put_away(host).await;
             return Err(NotReady::Ends(ends(Cause::Stopped)));
         }
         health = worker::ready(&worker, charge.settings.load_timeout, &progress) => health,
@@ -176,18 +189,18 @@ async fn until_ready(
     let health: Health = match health {
         Some(Ok(health)) => health,
         Some(Err(error)) => {
-            host.kill().await;
+            put_away(host).await;
             return Err(NotReady::CannotLoad(error));
         }
         None => {
             let cause = if host.is_frozen() { Cause::Frozen } else { Cause::NeverReady };
-            host.kill().await;
+            put_away(host).await;
             return Err(NotReady::Ends(ends(cause)));
         }
     };
     if let Some(expected) = charge.expected.as_deref().filter(|expected| *expected != health.model_name) {
         let detail = format!("it has model `{}`, not `{expected}`", health.model_name);
-        host.kill().await;
+        put_away(host).await;
         return Err(NotReady::Ends(Sentence { cause: Cause::Mistaken, detail }));
     }
     if !health.engine.is_empty() {
@@ -199,6 +212,13 @@ async fn until_ready(
     let memory = host.memory();
     tell(&charge.events, Event::Ready { number, worker: worker.clone(), body, memory }).await;
     Ok(worker)
+}
+
+/// Ends a worker that never was of use. One that sticks in the kernel is not waited for.
+async fn put_away(host: &mut Host) {
+    if timeout(DYING, host.kill()).await.is_err() {
+        tracing::warn!("A worker does not end although it was killed.");
+    }
 }
 
 /// Tells how loading goes, for as long as it goes.

@@ -15,6 +15,12 @@ const SLACK: Samples = Samples(Samples::RATE as i64 / 2);
 /// out, emoji by their names; at normal speed nothing takes longer than this.
 const LONGEST: (f64, f64) = (10.0, 60.0);
 
+/// The same of a document of SSML, which may hold pauses of any length, in seconds.
+const LONGEST_SSML: f64 = 24.0 * 3600.0;
+
+/// The rate of audio whose worker does not tell it, where none was asked for: what most engines make.
+pub(crate) const UNTOLD_RATE: i32 = 24_000;
+
 /// How much the length that a worker states may differ from the audio that it sends, in seconds.
 const TOLERANCE: f64 = 1.0;
 
@@ -198,7 +204,7 @@ impl Ear {
             wanted_rate: request.sample_rate,
             rate: 0,
             samples: 0,
-            longest: if request.ssml { f64::INFINITY } else { longest },
+            longest: if request.ssml { LONGEST_SSML } else { longest },
             is_speakable,
         }
     }
@@ -218,17 +224,15 @@ impl Ear {
         }
         self.check_rate(chunk.sample_rate)?;
         self.samples += chunk.audio_data.len() as u64 / 2;
-        let rate = if self.rate > 0 { self.rate } else { self.wanted_rate };
-        if rate > 0 {
-            let seconds = self.samples as f64 / f64::from(rate);
-            if seconds > self.longest {
-                return caught(Lie::Length, format!("it spoke for {seconds:.0} s, and had not ended"));
-            }
-            // It may be some samples behind, or ahead, of what it counts; not another rate, though.
-            let stated = f64::from(chunk.duration);
-            if stated > 0.0 && (stated - seconds).abs() > TOLERANCE + seconds / 10.0 {
-                return caught(Lie::Length, format!("it spoke of {stated:.1} s and sent {seconds:.1} s at {rate} Hz"));
-            }
+        let rate = [self.rate, self.wanted_rate].into_iter().find(|rate| *rate > 0).unwrap_or(UNTOLD_RATE);
+        let seconds = self.samples as f64 / f64::from(rate);
+        if seconds > self.longest {
+            return caught(Lie::Length, format!("it spoke for {seconds:.0} s, and had not ended"));
+        }
+        // It may be some samples behind, or ahead, of what it counts; not another rate, though.
+        let stated = f64::from(chunk.duration);
+        if stated > 0.0 && (stated - seconds).abs() > TOLERANCE + seconds / 10.0 {
+            return caught(Lie::Length, format!("it spoke of {stated:.1} s and sent {seconds:.1} s at {rate} Hz"));
         }
         if chunk.is_last && self.samples == 0 && self.is_speakable {
             return caught(Lie::Empty, "it said that all was spoken, and had sent no audio".to_owned());

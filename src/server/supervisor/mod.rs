@@ -221,7 +221,7 @@ impl Supervisor {
             let result = match call.lease().await {
                 Ok(lease) => {
                     let result = lease.worker.voices().await;
-                    lease.end(if result.is_ok() { Ended::Well } else { Ended::Somehow });
+                    lease.end(Ended::Somehow);
                     result
                 }
                 Err(failure) => Err(failure),
@@ -237,9 +237,14 @@ impl Supervisor {
     /// # Errors
     /// What the engine says, or what came of its deaths.
     pub(crate) async fn load(&self, model: ModelId, deadline: Option<Instant>) -> Result<()> {
-        let mut call = self.call(model, deadline);
+        let is_loaded =
+            |view: &View| view.models.iter().any(|seen| seen.id == model && seen.state == ModelState::Ready);
+        if is_loaded(&self.view().await?) {
+            return Ok(());
+        }
+        let mut call = self.call(model.clone(), deadline);
         loop {
-            let granted = call.lease().await.map(|lease| lease.end(Ended::Somehow));
+            let granted = call.lease().await.map(|lease| lease.end(Ended::Unused));
             if call.settle(granted).await?.is_some() {
                 return Ok(());
             }
@@ -276,6 +281,15 @@ impl Supervisor {
     /// `Unavailable` where the server is stopping.
     pub(crate) async fn lies(&self) -> Result<Vec<(ModelId, Vec<(death::Lie, u64)>)>> {
         self.ask(|reply| Message::Lies { reply }).await
+    }
+
+    /// Whether there is room for one worker more.
+    ///
+    /// # Errors
+    /// `Busy` where there is none.
+    async fn has_room(&self) -> Result<()> {
+        let taken = self.view().await?.workers.len();
+        if taken < roster::MAX_WORKERS { Ok(()) } else { Err(roster::full()) }
     }
 
     /// Takes in a worker that came by itself.

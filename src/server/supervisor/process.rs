@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long the last words may take to arrive after the death.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// When the system may have a process for us again.
+const LATER: Duration = Duration::from_secs(1);
+
 /// What a worker gets of our environment: what libraries need to find their files and devices, and how loud to be.
 /// Everything else, such as credentials, is none of an engine's business.
 const ENVIRONMENT: &[&str] = &["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "SPEECHCTL_LOG"];
@@ -50,7 +53,8 @@ impl Process {
     /// # Errors
     /// `Unavailable` where the system gives no process, socket or memory.
     pub(super) async fn start(model: &ModelId, settings: &Settings, spawner: &Spawner) -> Result<(Self, Channel)> {
-        let cannot = |cause: io::Error| Error::new(Kind::Unavailable, "cannot start a worker").because(cause);
+        let cannot =
+            |cause: io::Error| Error::new(Kind::Unavailable, "cannot start a worker").because(cause).retry_after(LATER);
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(cannot)?;
         ours.set_nonblocking(true).map_err(cannot)?;
         let ours = UnixStream::from_std(ours).map_err(cannot)?;
@@ -58,7 +62,8 @@ impl Process {
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
         let mut child = spawner.spawn(command).await.map_err(|cause| {
             let program = settings.program.display();
-            Error::new(Kind::Unavailable, format!("cannot start a worker from `{program}`")).because(cause)
+            let error = Error::new(Kind::Unavailable, format!("cannot start a worker from `{program}`"));
+            error.because(cause).retry_after(LATER)
         })?;
         let pid = child.id().unwrap_or_default();
         let mut tail = Tail::default();
@@ -87,6 +92,11 @@ impl Process {
 
     /// Kills it, and waits until it is gone.
     pub(super) async fn kill(&mut self) {
+        // Whatever it has started is in its group, and goes with it.
+        let group = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(group) = group.filter(|_| self.child.id().is_some()) {
+            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap_or_default();
+        }
         if let Err(error) = self.child.start_kill() {
             tracing::debug!(pid = self.pid, %error, "Worker was gone already.");
         }

@@ -7,6 +7,7 @@ mod tokens;
 use crate::{
     error::{Error, Kind, Result},
     server::supervisor::{Supervisor, connection::Connection, keeper::Guest},
+    socket,
 };
 use desk::{Desk, Visitor};
 use std::{io, path::PathBuf, time::Duration};
@@ -29,11 +30,14 @@ const LINE: usize = 100;
 /// How long a connection may take to say what it is.
 const HELLO: Duration = Duration::from_secs(5);
 
-/// Connections that have not said yet what they are, and first connections of workers, at the same time.
+/// Connections that have not said yet what they are, at the same time.
 const CONNECTIONS: usize = 128;
 
-/// How long to leave the system alone when it has no descriptor for a new connection.
-const EXHAUSTED: Duration = Duration::from_millis(100);
+/// How long a first connection may be silent before it is asked whether it lives, and how long the answer may take.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// The largest message: a name or two.
+const MESSAGE: usize = 16 * 1024;
 
 /// The registration port, which listens and does not serve yet.
 #[derive(Debug)]
@@ -67,7 +71,10 @@ impl Registry {
         // First connections are handed to a gRPC server of their own; it ends with this task, as everything here does.
         let (grpc, incoming) = mpsc::channel::<io::Result<TcpStream>>(CONNECTIONS);
         let mut tasks = JoinSet::new();
-        let server = Server::builder().add_service(desk.service());
+        let server = Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .add_service(desk.service().max_decoding_message_size(MESSAGE));
         tasks.spawn(async move {
             if let Err(error) = server.serve_with_incoming(ReceiverStream::new(incoming)).await {
                 tracing::error!(%error, "The registration port has failed.");
@@ -76,15 +83,11 @@ impl Registry {
         let mut sweep = interval(Duration::from_secs(1));
         loop {
             tokio::select! {
-                accepted = listener.accept(), if tasks.len() < CONNECTIONS => match accepted {
-                    Ok((socket, _)) => {
+                accepted = listener.accept(), if tasks.len() < CONNECTIONS => {
+                    if let Ok((socket, _)) = socket::rested(accepted).await {
                         tasks.spawn(receive(socket, grpc.clone(), desk.clone(), supervisor.clone()));
                     }
-                    Err(error) => {
-                        tracing::warn!(%error, "Cannot take a connection on the registration port.");
-                        sleep(EXHAUSTED).await;
-                    }
-                },
+                }
                 Some(_) = tasks.join_next() => {}
                 _ = sweep.tick() => desk.sweep(),
             }
@@ -114,8 +117,12 @@ async fn sort(
     socket.set_nodelay(true).map_err(broken)?;
     let mut start = [0; 4];
     // What HTTP/2 begins with is longer than this, so there will be so much.
-    while socket.peek(&mut start).await.map_err(broken)? < start.len() {
-        sleep(Duration::from_millis(5)).await;
+    loop {
+        match socket.peek(&mut start).await.map_err(broken)? {
+            0 => return Ok(()),
+            seen if seen == start.len() => break,
+            _ => sleep(Duration::from_millis(5)).await,
+        }
     }
     if TICKET.as_bytes().starts_with(&start) {
         return second(socket, desk, supervisor, peer).await;
@@ -135,9 +142,17 @@ async fn second(mut socket: TcpStream, desk: &Desk, supervisor: &Supervisor, pee
             return Err(error);
         }
     };
+    if let Err(error) = supervisor.has_room().await {
+        refuse(&mut socket, &error).await;
+        return Err(error);
+    }
     socket.write_all(b"OK\n").await.map_err(broken)?;
     let Visitor { model, mut body, reports } = visitor;
     body.address = peer.to_owned();
+    if !socket.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()) {
+        // The number means nothing on this machine.
+        body.pid = 0;
+    }
     let (connection, channel) = Connection::over(socket, Some(reports)).map_err(broken)?;
     tracing::info!(%model, peer, "A worker has dialled in.");
     supervisor.admit(model, Guest { connection, channel, body }).await

@@ -5,7 +5,7 @@ use crate::{
     server::supervisor::{
         Granted, KeeperEvent, Lease, Settings, Watched,
         check::{self, Answers},
-        death::Lie,
+        death::{Cause, Death, Lie},
         directory::Directory,
         keeper::{self, Charge, Guest},
         lies::Counters,
@@ -25,7 +25,7 @@ use std::{
 };
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
-    task::JoinSet,
+    task::{Id, JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
 
@@ -76,6 +76,8 @@ pub(super) struct Task {
     keeper_events: mpsc::Sender<KeeperEvent>,
     /// Leases and checks that have not ended.
     uses: JoinSet<KeeperEvent>,
+    /// Whom the tasks of both are about.
+    owners: HashMap<Id, WorkerNumber>,
     free_memory: (Instant, Option<u64>),
     changes: broadcast::Sender<Change>,
     /// What the watchers know.
@@ -116,6 +118,7 @@ impl Task {
             keepers: JoinSet::new(),
             keeper_events,
             uses: JoinSet::new(),
+            owners: HashMap::new(),
             free_memory: (Instant::now(), memory::free()),
             changes: broadcast::channel(CHANGES).0,
             told: None,
@@ -128,9 +131,16 @@ impl Task {
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
         let (sender, mut keeper_events) = mpsc::channel(QUEUE);
         self.keeper_events = sender;
+        let mut ticked = Instant::now();
         self.on(Event::Tick);
-        loop {
-            let wake_at = self.roster.wake_at().map(|at| at.max(Instant::now() + SHORTEST_SLEEP));
+        let done = loop {
+            let wake_at = self.roster.wake_at().map(|at| at.max(ticked + SHORTEST_SLEEP));
+            if wake_at.is_some_and(|at| at <= Instant::now()) {
+                // However much else happens: what is due is due.
+                ticked = Instant::now();
+                self.on(Event::Tick);
+                continue;
+            }
             let wake = async {
                 match wake_at {
                     Some(at) => sleep_until(at).await,
@@ -138,27 +148,62 @@ impl Task {
                 }
             };
             let event = tokio::select! {
-                // Deaths first: a lease that ends with its worker must not bring a dead one back.
+                // Deaths first: a lease that ends with its worker must not bring a dead one back. Then what frees
+                // workers, before who wants some.
                 biased;
                 Some(event) = keeper_events.recv() => event,
+                Some(used) = self.uses.join_next_with_id() => match self.used(used) {
+                    Some(event) => event,
+                    None => continue,
+                },
+                Some(kept) = self.keepers.join_next_with_id() => match self.kept(kept) {
+                    Some(event) => event,
+                    None => continue,
+                },
                 message = inbox.recv() => match message {
-                    Some(Message::Stop { done }) => {
-                        self.end().await;
-                        done.send(()).unwrap_or_default();
-                        return;
-                    }
+                    Some(Message::Stop { done }) => break Some(done),
                     Some(message) => match self.answer(message) {
                         Some(event) => event,
                         None => continue,
                     },
-                    None => return self.end().await,
+                    None => break None,
                 },
-                Some(Ok(event)) = self.uses.join_next() => event,
-                Some(_) = self.keepers.join_next() => continue,
-                () = wake => Event::Tick,
+                () = wake => continue,
             };
             self.on(event);
+        };
+        // Who still has something to tell must not wait for us to hear it.
+        drop((keeper_events, inbox));
+        self.end().await;
+        if let Some(done) = done {
+            done.send(()).unwrap_or_default();
         }
+    }
+
+    /// A lease or a check is over.
+    fn used(&mut self, used: std::result::Result<(Id, KeeperEvent), JoinError>) -> Option<KeeperEvent> {
+        match used {
+            Ok((id, event)) => {
+                self.owners.remove(&id);
+                Some(event)
+            }
+            // A bug of ours: nobody knows what the worker is doing now, so it goes.
+            Err(error) => {
+                let number = self.owners.remove(&error.id())?;
+                drop(self.needed.remove(&number));
+                Some(Event::Dead { number, death: Death::of(Cause::Garbled) })
+            }
+        }
+    }
+
+    /// A keeper is done; one that panicked has told nobody.
+    fn kept(&mut self, kept: std::result::Result<(Id, ()), JoinError>) -> Option<KeeperEvent> {
+        let (id, has_failed) = match &kept {
+            Ok((id, ())) => (*id, false),
+            Err(error) => (error.id(), true),
+        };
+        let number = self.owners.remove(&id)?;
+        has_failed.then_some(Event::Dead { number, death: Death::of(Cause::Garbled) })
     }
 
     /// Ends every worker, and waits until they are gone.
@@ -174,6 +219,11 @@ impl Task {
     fn answer(&mut self, message: Message) -> Option<KeeperEvent> {
         match message {
             Message::Lease { model, again, reply } => {
+                if let ModelId::Whisper(path) = &model {
+                    // In memory a model is a little larger than its file.
+                    let size = std::fs::metadata(path).map_or(0, |file| file.len());
+                    self.roster.expect_size(&model, size + size / 4);
+                }
                 // Whoever waits for a start waits as long as a start may take.
                 let longest = LONGEST_QUEUE.max(self.settings.load_timeout * 2);
                 return Some(Event::Wanted { model, by: reply, until: Instant::now() + longest, again });
@@ -213,6 +263,12 @@ impl Task {
         Ok(())
     }
 
+    /// Forgets what was counted of models that the roster has forgotten.
+    fn forget(&mut self) {
+        let (roster, counters) = (&self.roster, &mut self.counters);
+        counters.retain(|model, _| roster.model(model).is_some());
+    }
+
     fn now(&mut self) -> Moment {
         let at = Instant::now();
         if at - self.free_memory.0 > MEMORY_AGE {
@@ -232,6 +288,9 @@ impl Task {
             self.checks.remove(number);
         }
         let now = self.now();
+        if matches!(event, Event::Tick) {
+            self.forget();
+        }
         for decision in self.roster.on(event, now) {
             self.carry_out(decision);
         }
@@ -244,7 +303,7 @@ impl Task {
             Decision::Grant { number, worker, to } => {
                 let (returned, end) = oneshot::channel();
                 let of_lease = worker.clone();
-                self.uses.spawn(async move {
+                let used = self.uses.spawn(async move {
                     let ended = match end.await {
                         Ok(ended) => ended,
                         // A caller who went away in the middle leaves an engine that may not have noticed.
@@ -255,6 +314,7 @@ impl Task {
                     };
                     Event::Returned { number, ended }
                 });
+                self.owners.insert(used.id(), number);
                 // A caller that has gone drops its lease here, which gives the worker back.
                 drop(to.send(Ok(Lease { worker, returned })));
             }
@@ -263,7 +323,7 @@ impl Task {
                 let (wanted, broken_off) = oneshot::channel::<()>();
                 self.checks.insert(number, wanted);
                 let answers = self.answers.clone();
-                self.uses.spawn(async move {
+                let used = self.uses.spawn(async move {
                     let ended = tokio::select! {
                         ended = check::check(&worker, &model, &answers) => ended,
                         _ = broken_off => {
@@ -273,6 +333,7 @@ impl Task {
                     };
                     Event::Checked { number, ended }
                 });
+                self.owners.insert(used.id(), number);
             }
             Decision::Interrupt { number } => drop(self.checks.remove(&number)),
             Decision::Lost { death, to } => drop(to.send(Err(Failure::Lost(death)))),
@@ -301,7 +362,8 @@ impl Task {
             stop: self.stop.subscribe(),
             model,
         };
-        self.keepers.spawn(keeper::keep(charge));
+        let keeper = self.keepers.spawn(keeper::keep(charge));
+        self.owners.insert(keeper.id(), number);
     }
 
     /// Tells watchers what has changed.

@@ -2,7 +2,7 @@
 //!
 //! The engine beats a pulse where it can. Some stretches of foreign code beat none, however hard they work, such as
 //! whisper.cpp's detection of a language; there the processor time of the process speaks for it, for a while. Foreign
-//! workers give neither, and count as alive as long as they answer.
+//! workers give neither, and count as alive for as long, if they answer.
 
 use std::time::Duration;
 use tokio::time::Instant;
@@ -48,10 +48,12 @@ impl Vitals {
     pub(super) fn hangs(&mut self, signs: Option<Signs>, now: Instant) -> bool {
         if let Some(signs) = signs {
             let before = self.last.replace(signs);
-            let has_beaten = signs.beats.is_none() || before.is_some_and(|before| before.beats != signs.beats);
+            let has_beaten = signs.beats.is_some() && before.is_some_and(|before| before.beats != signs.beats);
             if has_beaten {
                 (self.beaten, self.moved) = (now, now);
-            } else if self.has_worked(before, signs, now) && now - self.beaten < self.patience * CIRCLES {
+            } else if (signs.beats.is_none() || self.has_worked(before, signs, now))
+                && now - self.beaten < self.patience * CIRCLES
+            {
                 self.moved = now;
             }
             self.looked = now;
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_workers_are_alive_while_they_answer() {
-        assert_eq!(hangs_at(|_| Some(Signs::default())), None);
+    fn foreign_workers_are_alive_for_a_while_if_they_answer() {
+        assert_eq!(hangs_at(|_| Some(Signs::default())), Some(129));
     }
 }

@@ -31,6 +31,12 @@ const MAX_MESSAGE: usize = 64 << 20;
 /// How long it may take from a broken call to the word of how the process ended.
 const DEATH_NOTICE: Duration = Duration::from_secs(2);
 
+/// Characters of a name that are taken in.
+const NAME: usize = 200;
+
+/// How long a worker that starts may take to answer at all, at least.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
 /// How long a worker may take to say how it is.
 const HEALTH: Duration = Duration::from_secs(2);
 
@@ -153,6 +159,11 @@ impl Worker {
         Ok(reply.into_inner())
     }
 
+    /// Whether we started it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.bond.is_ours
+    }
+
     /// How it is; `None` where it does not answer in time or is gone.
     pub(super) async fn health(&self) -> Option<Health> {
         let channel = self.channel.clone();
@@ -173,9 +184,9 @@ impl Worker {
             status,
             reason,
             kind: metadata.get("kind").and_then(|kind| status::kind_of(kind)),
-            build: metadata.get("build_id").cloned().unwrap_or_default(),
-            model_name,
-            engine,
+            build: named(metadata.get("build_id").map_or("", String::as_str)),
+            model_name: named(&model_name),
+            engine: named(&engine),
             progress: metadata.get("progress").and_then(|value| value.parse().ok()).unwrap_or(0.0),
             signs: Signs { beats: number("pulse"), processor: number("processor_ms").map(Duration::from_millis) },
             jobs: number("jobs"),
@@ -206,7 +217,9 @@ impl Worker {
         let mut pause = Duration::from_millis(1);
         while self.bond.death.borrow().is_none() {
             let health = self.health().await;
-            if health.as_ref().is_some_and(|health| health.jobs.unwrap_or(0) == 0) {
+            // Elsewhere the jobs may be those of other callers.
+            let is_done = |health: &Health| health.jobs.unwrap_or(0) == 0 || !self.bond.is_ours;
+            if health.as_ref().is_some_and(is_done) {
                 return;
             }
             if vitals.hangs(health.map(|health| health.signs), Instant::now()) {
@@ -263,7 +276,6 @@ impl Worker {
 
     /// Ends a worker that lied.
     async fn caught(&self, Caught { lie, detail }: Caught) -> Failure {
-        self.bond.counters.count(lie);
         Failure::Lost(self.put_down(Cause::Lied(lie), detail).await)
     }
 
@@ -278,6 +290,9 @@ impl Worker {
 
     /// Has it killed, and says how it ended.
     pub(crate) async fn put_down(&self, cause: Cause, detail: String) -> Death {
+        if let Cause::Lied(lie) = cause {
+            self.bond.counters.count(lie);
+        }
         if let Err(error) = self.bond.condemn.try_send(Sentence { cause, detail: detail.clone() }) {
             // Somebody asked before us, or it is gone; either way it ends.
             tracing::debug!(%error, "Worker is condemned already.");
@@ -317,6 +332,11 @@ impl Speech {
     }
 }
 
+/// A name that a worker gives, as far as it can be shown.
+fn named(name: &str) -> String {
+    name.chars().filter(|character| !character.is_control()).take(NAME).collect()
+}
+
 /// Waits until a worker that was just started is ready, and tells how it gets on.
 ///
 /// # Errors
@@ -328,13 +348,19 @@ pub(super) async fn ready(
 ) -> Option<Result<Health>> {
     let asking = async {
         let mut pause = Duration::from_millis(1);
+        let mut answered = Instant::now();
         loop {
-            if let Some(health) = worker.health().await {
+            let health = worker.health().await;
+            if health.is_none() && answered.elapsed() >= worker.bond.patience.max(FIRST_ANSWER) {
+                return None;
+            }
+            if let Some(health) = health {
+                answered = Instant::now();
                 match health.status.as_str() {
-                    "ok" => return Ok(health),
+                    "ok" => return Some(Ok(health)),
                     "error" => {
                         let reason = if health.reason.is_empty() { "it gives no reason" } else { &health.reason };
-                        return Err(Error::new(health.kind.unwrap_or(Kind::Internal), reason));
+                        return Some(Err(Error::new(health.kind.unwrap_or(Kind::Internal), reason)));
                     }
                     _ => {
                         progress
@@ -346,5 +372,5 @@ pub(super) async fn ready(
             pause = (pause * 2).min(Duration::from_millis(50));
         }
     };
-    timeout(deadline, asking).await.ok()
+    timeout(deadline, asking).await.ok().flatten()
 }

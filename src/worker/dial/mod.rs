@@ -124,9 +124,12 @@ impl Dialler {
     async fn serve_once(&self, worker: &Worker, token: &str, stop: &Stopping) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let mut backoff = Backoff::default();
+        // The token may have been used up by a try that was lost all the same: that loss is what is wrong then.
+        let mut lost: Option<Error> = None;
         loop {
             match self.life(worker, token, stop).await {
                 Ok(_) => return loaded(worker),
+                Err(Failure::Refused(error)) => return Err(lost.unwrap_or(error)),
                 Err(Failure::Lost(error)) => {
                     let wait = backoff.next();
                     if Instant::now() + wait >= deadline {
@@ -135,8 +138,9 @@ impl Dialler {
                     if self.pause(wait, stop).await {
                         return Ok(());
                     }
+                    lost = Some(error);
                 }
-                Err(Failure::Refused(error) | Failure::Final(error)) => return Err(error),
+                Err(Failure::Final(error)) => return Err(error),
             }
         }
     }
@@ -172,7 +176,7 @@ impl Dialler {
                 }
                 Err(Failure::Lost(error)) => {
                     if !complained {
-                        tracing::warn!(address = %self.address, %error, "No server yet; trying again until there is.");
+                        tracing::warn!(address = %self.address, %error, "Not in anybody's service yet; trying again.");
                     }
                     complained = true;
                 }

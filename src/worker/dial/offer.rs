@@ -156,18 +156,20 @@ async fn report(mut registry: WorkerRegistryClient<Channel>, ticket: String, eng
         let send = async |report| sender.send(ReportRequest { report: Some(report) }).await;
         send(Report::Ticket(ticket)).await?;
         let mut told = 0.0;
-        while matches!(engine.stage(), Stage::Loading) {
+        let mut is_whole = !matches!(engine.stage(), Stage::Loading);
+        while !is_whole {
             if let Some(progress) = engine.progress().filter(|progress| *progress > told) {
                 told = progress;
                 send(Report::Loading(progress)).await?;
             }
             tokio::select! {
                 // Why it failed is told by `Health`.
-                loaded = engine.loaded() => if loaded.is_ok() {
-                    send(Report::Loading(1.0)).await?;
-                },
+                _ = engine.loaded() => is_whole = true,
                 () = sleep(GLANCE) => {}
             }
+        }
+        if matches!(engine.stage(), Stage::Ready) {
+            send(Report::Loading(1.0)).await?;
         }
         // The end of the stream would be the end of the registration.
         std::future::pending::<Result<(), mpsc::error::SendError<ReportRequest>>>().await

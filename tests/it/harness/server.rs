@@ -17,6 +17,8 @@ use std::{
 pub(crate) struct Server {
     pub(crate) address: String,
     pub(crate) running: Running,
+    /// All that it said until it was ready.
+    pub(crate) said: String,
 }
 
 impl Server {
@@ -48,15 +50,20 @@ impl Server {
         let stdout = child.stdout.take().expect("it is piped");
         let running = Running::of(child);
         let (sender, line) = mpsc::channel();
+        let ready = format!("speechctl: {says} ");
+        let word = ready.clone();
         thread::spawn(move || {
-            let mut line = String::new();
-            BufReader::new(stdout).read_line(&mut line).expect("it can be read");
-            drop(sender.send(line));
+            // What it says before that it is ready, and that.
+            let (mut said, mut stdout) = (String::new(), BufReader::new(stdout));
+            while !said.lines().any(|line| line.starts_with(&word))
+                && stdout.read_line(&mut said).expect("it can be read") > 0
+            {}
+            drop(sender.send(said));
         });
-        let line = line.recv_timeout(PATIENCE).expect("it says that it is ready");
-        let address = line.trim().strip_prefix(&format!("speechctl: {says} "));
-        let address = address.unwrap_or_else(|| panic!("{line:?}: {}", log_of(sandbox))).to_owned();
-        Self { address, running }
+        let said = line.recv_timeout(PATIENCE).expect("it says that it is ready");
+        let address = said.lines().find_map(|line| line.strip_prefix(&ready));
+        let address = address.unwrap_or_else(|| panic!("{said:?}: {}", log_of(sandbox))).to_owned();
+        Self { address, running, said }
     }
 
     /// Its workers.

@@ -26,9 +26,8 @@ impl Tokens {
     /// # Errors
     /// `Io` where it cannot be written.
     pub(super) fn try_new(file: PathBuf) -> Result<Self> {
-        let mut tokens = Self { file, current: String::new(), used: VecDeque::new() };
-        tokens.renew()?;
-        Ok(tokens)
+        let current = fresh(&file)?;
+        Ok(Self { file, current, used: VecDeque::new() })
     }
 
     /// Uses a token up.
@@ -44,20 +43,24 @@ impl Tokens {
             };
             return Err(Error::new(Kind::Unauthenticated, message));
         }
+        // Where the next one cannot be written, this one stays good: else nobody could ever come in again.
+        let next = fresh(&self.file)?;
         if self.used.len() == USED {
             self.used.pop_front();
         }
-        self.used.push_back(std::mem::take(&mut self.current));
-        self.renew()
+        self.used.push_back(std::mem::replace(&mut self.current, next));
+        Ok(())
     }
+}
 
-    fn renew(&mut self) -> Result<()> {
-        self.current = secret()?;
-        write(&self.file, &self.current).map_err(|cause| {
-            let message = format!("cannot write the token file `{}`", self.file.display());
-            Error::new(Kind::Io, message).because(cause)
-        })
-    }
+/// A fresh token, which is in the file.
+fn fresh(file: &Path) -> Result<String> {
+    let token = secret()?;
+    write(file, &token).map_err(|cause| {
+        let message = format!("cannot write the token file `{}`", file.display());
+        Error::new(Kind::Io, message).because(cause)
+    })?;
+    Ok(token)
 }
 
 /// 128 random bits, as 32 hexadecimal digits.
@@ -108,5 +111,11 @@ mod tests {
         assert!(again.to_string().contains("used already"), "{again}");
         assert_ne!(read(), first);
         tokens.redeem(&read()).expect("the next one");
+        // A file that cannot be written costs no token.
+        let good = read();
+        fs::remove_dir_all(folder.path()).expect("it goes");
+        assert_eq!(tokens.redeem(&good).expect_err("nowhere to write").kind(), Kind::Io);
+        fs::create_dir(folder.path()).expect("it is back");
+        tokens.redeem(&good).expect("it is still good");
     }
 }

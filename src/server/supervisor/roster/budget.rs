@@ -14,6 +14,9 @@ pub(super) const LOSSES: u32 = 3;
 /// The wait after the second loss.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
+/// The longest pause after starts that somebody else ended.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// The longest wait.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -22,6 +25,8 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(super) struct Budget {
     losses: u32,
     not_before: Option<Instant>,
+    /// Starts in a row that somebody else ended.
+    unlucky: u32,
 }
 
 impl Budget {
@@ -29,6 +34,14 @@ impl Budget {
     pub(super) fn lost(&mut self, now: Instant, jitter: f64, longest: Duration) {
         self.losses = self.losses.saturating_add(1);
         self.not_before = Some(now + wait(self.losses, jitter).min(longest));
+    }
+
+    /// Takes note of a start that somebody else ended. The model has not failed by that; but whoever kills all that
+    /// starts is not to be fed without end.
+    pub(super) fn unlucky(&mut self, now: Instant) {
+        self.unlucky = self.unlucky.saturating_add(1);
+        let pause = wait(self.unlucky.saturating_sub(1), 0.0).min(LONGEST_PAUSE);
+        self.not_before = self.not_before.max(Some(now + pause));
     }
 
     /// Takes note of a good answer, which settles everything.

@@ -26,7 +26,7 @@ mod seen;
 mod tests;
 
 use crate::{
-    error::Error,
+    error::{Error, Kind},
     server::supervisor::{
         death::Death,
         view::{Body, Obituary, WorkerNumber, WorkerView},
@@ -45,6 +45,9 @@ pub(super) const MAX_WORKERS: usize = 32;
 
 /// Callers that wait for one model. Beyond it, waiting would be longer than any caller's patience.
 const MAX_WAITING: usize = 64;
+
+/// Models that are remembered though nobody uses them. Callers on this machine name any file.
+const REMEMBERED: usize = 256;
 
 /// When to come back, for callers that were sent away.
 const COME_BACK: Duration = Duration::from_secs(2);
@@ -98,6 +101,8 @@ pub(super) struct Moment {
 pub(crate) enum Ended {
     /// With a good answer.
     Well,
+    /// Before it was used at all.
+    Unused,
     /// In a way that says nothing of the worker.
     Somehow,
 }
@@ -222,6 +227,8 @@ pub(super) struct Roster<C, W> {
     next: u64,
     /// The state of the jitter.
     chance: u64,
+    /// A moment in the past.
+    born: Instant,
     /// Workers that have gone since somebody last looked.
     gone: Vec<WorkerView>,
     watched: bool,
@@ -259,6 +266,11 @@ fn is_elsewhere<W>(entry: &Entry<W>) -> bool {
     entry.is_guest || matches!(entry.model, ModelId::Called { .. })
 }
 
+/// There is no room for one more.
+pub(super) fn full() -> Error {
+    Error::new(Kind::Busy, format!("the server has {MAX_WORKERS} workers already")).retry_after(COME_BACK)
+}
+
 impl<C: Caller, W: Clone> Roster<C, W> {
     /// An empty roster. `seed` is for the jitter.
     pub(super) fn new(policy: Policy, seed: u64) -> Self {
@@ -270,9 +282,16 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             waiting: VecDeque::new(),
             next: 1,
             chance: seed,
+            born: Instant::now(),
             gone: Vec::new(),
             watched: false,
         }
+    }
+
+    /// Takes note of how much memory a model will take, as far as that can be told before it is loaded.
+    pub(super) fn expect_size(&mut self, model: &ModelId, size: u64) {
+        let pool = self.pools.entry(model.clone()).or_default();
+        pool.size = pool.size.max(size);
     }
 
     /// Makes a model known before anybody asks for it.
@@ -286,8 +305,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     /// `Busy` where there is no room for one more.
     pub(super) fn admit(&mut self, model: ModelId, now: Moment) -> crate::error::Result<WorkerNumber> {
         if self.workers.len() >= MAX_WORKERS {
-            let message = format!("the server has {MAX_WORKERS} workers already");
-            return Err(Error::new(crate::error::Kind::Busy, message).retry_after(COME_BACK));
+            return Err(full());
         }
         let number = self.enter(model, now);
         if let Some(entry) = self.workers.get_mut(&number) {

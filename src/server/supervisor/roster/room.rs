@@ -173,7 +173,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     }
 
     /// The idle worker, of another model than this, that was not used for longest.
-    fn longest_idle(&self, but: &ModelId) -> Option<WorkerNumber> {
+    pub(super) fn longest_idle(&self, but: &ModelId) -> Option<WorkerNumber> {
         let idle = self.workers.iter().filter_map(|(number, entry)| match entry.stage {
             Stage::Idle(_, since) if entry.model != *but && !is_elsewhere(entry) => {
                 let used = self.pools.get(&entry.model).and_then(|pool| pool.used);

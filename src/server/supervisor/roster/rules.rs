@@ -5,8 +5,8 @@ use crate::{
     server::supervisor::{
         death::{Cause, Death},
         roster::{
-            COME_BACK, Caller, DIAL_IN_AGAIN, Decision, Ended, Entry, MAX_WAITING, MAX_WORKERS, Moment, Roster, Stage,
-            Waiting, is_elsewhere, is_startable, is_used_up, longest_wait,
+            COME_BACK, Caller, DIAL_IN_AGAIN, Decision, Ended, Entry, MAX_WAITING, MAX_WORKERS, Moment, Pool,
+            REMEMBERED, Roster, Stage, Waiting, is_elsewhere, is_startable, is_used_up, longest_wait,
         },
         view::{Body, Obituary, WorkerNumber},
     },
@@ -27,7 +27,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         {
             return out.push(Decision::Refuse { error, to: caller.by });
         }
-        if self.waiting_for(&model) >= MAX_WAITING {
+        if !caller.again && self.waiting_for(&model) >= MAX_WAITING {
             let message = format!("{MAX_WAITING} requests wait for `{model}` already; try again later");
             let error = Error::new(Kind::Busy, message).retry_after(COME_BACK);
             return out.push(Decision::Refuse { error, to: caller.by });
@@ -68,7 +68,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         let is_on_trial = pool.budget.is_spent();
         self.serve(&model, now, out);
         // A model that has failed has to show that it can work, if no caller has it show that.
-        if is_on_trial && !is_used_up(&model) && self.is_idle(number) {
+        if is_on_trial && self.is_idle(number) {
             self.check(number, out);
         }
     }
@@ -76,15 +76,26 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     /// The model cannot be loaded now; nobody who waits for it is helped by another try.
     pub(super) fn cannot_load(&mut self, number: WorkerNumber, error: &Error, now: Moment, out: &mut Out<C, W>) {
         let Some(entry) = self.remove(number, None, now) else { return };
+        if entry.is_guest {
+            // It goes as it came; that says nothing of the model as others have it.
+            return self.fill_all(now, out);
+        }
         if error.kind() == Kind::Unavailable {
             // The system gave no process; that says nothing of the model, and may be better soon.
             let chance = self.chance();
             let longest = longest_wait(&entry.model);
-            self.pool(&entry.model).budget.lost(now.at, chance, longest);
+            let detail = error.to_string();
+            let death = Death { detail, ..Death::of(Cause::NotStarted) };
+            let pool = self.pool(&entry.model);
+            pool.budget.lost(now.at, chance, longest);
+            pool.last_death = Some(Obituary { death, time: now.wall });
         } else {
             self.pool(&entry.model).unloadable = Some((error.to_string(), now.at));
         }
-        while let Some(waiting) = self.take_waiting(&entry.model) {
+        // Who waits may still be served by another that lives.
+        while self.live(&entry.model) == 0
+            && let Some(waiting) = self.take_waiting(&entry.model)
+        {
             let error = Error::new(error.kind(), error.to_string()).with_details(error.details().clone());
             out.push(Decision::Refuse { error, to: waiting.by });
         }
@@ -103,15 +114,19 @@ impl<C: Caller, W: Clone> Roster<C, W> {
                 pool.budget.lost(now.at, chance, longest_wait(&model));
             }
         }
-        // Who holds a lease learns of the death by the call. Who waits for a start is told, where the death came from
-        // outside: that is none of the model's budget, but somebody has to count it.
-        if matches!(entry.stage, Stage::Starting(_))
-            && !death.cause.is_models_doing()
-            && let Some(waiting) = self.take_waiting(&model)
-        {
-            out.push(Decision::Lost { death, to: waiting.by });
-        }
         self.refuse_newcomers(&model, now, out);
+        // Who holds a lease learns of the death by the call. Who waits for a start is told where the model's budget does
+        // not count the death, or is spent: somebody has to, and the callers do.
+        let is_counted =
+            death.cause.is_models_doing() && !(self.pool(&model).budget.is_spent() && self.live(&model) == 0);
+        if matches!(entry.stage, Stage::Starting(_)) && !is_counted && death.cause != Cause::Stopped {
+            if !death.cause.is_models_doing() {
+                self.pool(&model).budget.unlucky(now.at);
+            }
+            if let Some(waiting) = self.take_waiting(&model) {
+                out.push(Decision::Lost { death, to: waiting.by });
+            }
+        }
         self.serve(&model, now, out);
         self.top_up(&model, now, out);
     }
@@ -128,7 +143,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             pool.used = Some(now.at);
         }
         self.rest(number, worker, ended, now);
-        if ends || is_used_up(&model) {
+        if ends || (is_used_up(&model) && ended != Ended::Unused) {
             self.dismiss(number, out);
         }
         self.serve(&model, now, out);
@@ -143,7 +158,12 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         *proved = now.at;
         let (worker, model) = (worker.clone(), model.clone());
         self.rest(number, worker, ended, now);
+        if is_used_up(&model) {
+            // Another has to take its place, which nobody has checked; but the engine is the same.
+            self.dismiss(number, out);
+        }
         self.serve(&model, now, out);
+        self.top_up(&model, now, out);
     }
 
     /// A worker has nothing to do any more.
@@ -177,6 +197,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
 
     pub(super) fn tick(&mut self, now: Moment, out: &mut Out<C, W>) {
         self.send_away(now.at, out);
+        self.forget(now);
         let unused: Vec<ModelId> = (self.pools.iter())
             .filter(|(model, pool)| self.unload_at(model, pool).is_some_and(|at| at <= now.at))
             .filter(|(model, _)| self.waiting_for(model) == 0 && self.busy(model) == 0)
@@ -199,6 +220,24 @@ impl<C: Caller, W: Clone> Roster<C, W> {
                 self.start(model, now, out);
             }
         }
+    }
+
+    /// Forgets models that nobody uses, once there are too many of them.
+    fn forget(&mut self, now: Moment) {
+        if self.pools.len() <= REMEMBERED {
+            return;
+        }
+        let is_kept = |model: &ModelId, pool: &Pool| {
+            self.live(model) > 0
+                || self.waiting_for(model) > 0
+                || self.policy.defaults.contains(model)
+                || !is_startable(model)
+                || matches!(model, ModelId::Called { .. })
+                || pool.budget.wait(now.at).is_some()
+        };
+        let forgotten: Vec<ModelId> =
+            self.pools.iter().filter(|(model, pool)| !is_kept(model, pool)).map(|(model, _)| model.clone()).collect();
+        forgotten.iter().for_each(|model| drop(self.pools.remove(model)));
     }
 
     /// Whether a model is to have a worker though nobody asks: one elsewhere, so that its loss is noticed before a

@@ -2,7 +2,7 @@
 
 use crate::{
     server::supervisor::{
-        roster::{Caller, Entry, MAX_WORKERS, Pool, Roster, Stage, is_elsewhere, is_startable},
+        roster::{Caller, Entry, MAX_WORKERS, Pool, Roster, Stage, is_elsewhere, is_startable, limit},
         view::{ModelState, ModelView, Origin, View, WorkerNumber, WorkerState, WorkerView},
     },
     speech::ModelId,
@@ -42,16 +42,25 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     /// When something is to be done even if nothing happens: not later than one of the waits ends.
     pub(in crate::server::supervisor) fn wake_at(&self) -> Option<Instant> {
         let callers = self.waiting.iter().map(|waiting| waiting.until);
-        // Where nothing could be started, something else has to happen first.
-        let has_room = self.occupied() < MAX_WORKERS;
-        let pools =
-            self.pools.iter().filter(|(model, _)| has_room && is_startable(model)).filter_map(|(model, pool)| {
-                let is_wanted = self.waiting.iter().any(|waiting| waiting.model == *model) || self.is_kept(model);
-                pool.try_at().filter(|_| is_wanted && self.live(model) == 0)
-            });
+        let starts = self.pools.iter().filter_map(|(model, pool)| self.start_at(model, pool));
         let unload = self.pools.iter().filter_map(|(model, pool)| self.unload_at(model, pool));
         let checks = self.workers.values().filter_map(|entry| self.check_at(entry));
-        callers.chain(pools).chain(unload).chain(checks).min()
+        callers.chain(starts).chain(unload).chain(checks).min()
+    }
+
+    /// When a worker of a model may be started, where one is to be, and nothing else has to happen first.
+    fn start_at(&self, model: &ModelId, pool: &Pool) -> Option<Instant> {
+        let (starting, live) = (self.starting(model), self.live(model));
+        let has_room = self.occupied() < MAX_WORKERS || self.longest_idle(model).is_some();
+        let is_wanted = self.waiting_for(model) > starting
+            && starting + self.busy(model) < limit(model)
+            && !(pool.budget.is_spent() && live > 0);
+        match (is_startable(model) && has_room, is_wanted, self.is_kept(model) && live == 0) {
+            (false, ..) | (true, false, false) => None,
+            // Callers do not wait for a model that could not be loaded: each asks anew.
+            (true, true, _) => Some(pool.budget.not_before().unwrap_or(self.born)),
+            (true, false, true) => Some(pool.try_at().unwrap_or(self.born)),
+        }
     }
 
     /// When a model is unloaded if nobody asks for it.
@@ -65,10 +74,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     /// When a worker has to show that it can work.
     pub(super) fn check_at(&self, entry: &Entry<W>) -> Option<Instant> {
         match entry.stage {
-            // One that is used up by a call cannot be checked by one.
-            Stage::Idle(..) if !super::is_used_up(&entry.model) => {
-                self.policy.check_after.map(|after| entry.proved + after)
-            }
+            Stage::Idle(..) => self.policy.check_after.map(|after| entry.proved + after),
             _ => None,
         }
     }

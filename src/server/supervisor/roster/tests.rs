@@ -1,12 +1,9 @@
 //! Thousands of random lives of workers and callers, against what must be true of them at every moment.
 
 use super::*;
-use crate::{
-    error::Kind,
-    server::supervisor::{
-        death::Cause,
-        view::{ModelState, WorkerState},
-    },
+use crate::server::supervisor::{
+    death::Cause,
+    view::{ModelState, WorkerState},
 };
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap};
@@ -106,7 +103,7 @@ impl World {
             Decision::Check { number, .. } => {
                 let (model, truth, _) = self.workers.get_mut(&number).expect("only who lives is checked");
                 assert_eq!(std::mem::replace(truth, Truth::Checking), Truth::Idle, "only who is idle is checked");
-                assert!(!is_used_up(model), "a check would use it up");
+                assert!(self.used.insert(number) || !is_used_up(model), "a check uses it up");
             }
             Decision::Interrupt { number } => {
                 assert_eq!(self.workers[&number].1, Truth::Checking, "only a check is broken off");
@@ -168,8 +165,25 @@ impl World {
             assert_eq!(free, 0, "nobody waits beside an idle worker");
             let alive =
                 count(|truth| *truth != Truth::Dismissed, false) + count(|truth| *truth != Truth::Dismissed, true);
-            let wakes = self.roster.wake_at().is_some();
-            assert!(alive > 0 || living >= MAX_WORKERS || wakes, "who waits, waits for something");
+            let starting =
+                count(|truth| *truth == Truth::Starting, false) + count(|truth| *truth == Truth::Starting, true);
+            let busy = count(|truth| matches!(truth, Truth::Busy(_)), false);
+            let pool = &self.roster.pools[&model];
+            // One starts for each; or there is no room for more; or one is on trial; or, at the latest when the wait
+            // after a loss is over, somebody looks.
+            let wakes = match (self.roster.wake_at(), pool.budget.not_before()) {
+                (Some(at), Some(not_before)) => at <= not_before,
+                _ => false,
+            };
+            assert!(
+                starting >= waits
+                    || starting + busy >= limit(&model)
+                    || living >= MAX_WORKERS
+                    || (pool.budget.is_spent() && alive > 0)
+                    || wakes
+                    || !is_startable(&model),
+                "who waits, waits for something"
+            );
         }
         for seen in &view.models {
             if seen.state == ModelState::Failed {
