@@ -23,6 +23,8 @@ mod wire;
 
 #[path = "../../tests/it/harness/grammar.rs"]
 mod grammar;
+#[path = "../../tests/it/harness/random.rs"]
+mod random;
 
 use bed::Bed;
 use options::{Asked, Options};

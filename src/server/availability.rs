@@ -16,10 +16,11 @@ pub(super) async fn follow(health: HealthReporter, mut models: watch::Receiver<V
     }
 }
 
-/// Tells health how the default models are now.
+/// Tells health how the default models are now: the last of them speaks, one before it recognises.
 pub(super) async fn tell(health: &HealthReporter, models: &[ModelView]) {
-    let all_can = |does: fn(&ModelId) -> bool| models.iter().filter(|model| does(&model.id)).all(can_be_had);
-    for (name, is_served) in [("stt", all_can(ModelId::recognises)), ("tts", all_can(ModelId::speaks))] {
+    let (speaker, recognisers) = models.split_last().map_or((None, models), |(last, rest)| (Some(last), rest));
+    let is_had = |mut models: std::slice::Iter<'_, ModelView>| models.all(can_be_had);
+    for (name, is_served) in [("stt", is_had(recognisers.iter())), ("tts", speaker.is_none_or(can_be_had))] {
         let status = if is_served { ServingStatus::Serving } else { ServingStatus::NotServing };
         health.set_service_status(name, status).await;
     }

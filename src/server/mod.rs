@@ -180,7 +180,7 @@ impl Bound {
         self.registry.as_ref().map(|registry| registry.address().to_owned())
     }
 
-    /// What requests mean that name nothing.
+    /// What requests mean that name nothing: a recogniser, if there is one, and then who speaks.
     fn defaults(&self) -> Vec<ModelId> {
         let speaker = match self.settings.voice {
             Some(_) => None,
@@ -210,9 +210,9 @@ impl Bound {
         let settings = supervisor_settings(&self.settings, &defaults, &self.called);
         let supervisor = Supervisor::start(settings, &mut tasks)?;
         // A worker elsewhere has a voice of its own when none is named.
-        let own_voice = if defaults.contains(&ModelId::Espeak) { DEFAULT_VOICE } else { "" };
+        let own_voice = if defaults.last() == Some(&ModelId::Espeak) { DEFAULT_VOICE } else { "" };
         let voice = self.settings.voice.clone().unwrap_or_else(|| own_voice.to_owned());
-        let speaking = defaults.iter().find(|model| model.speaks()).cloned().unwrap_or(ModelId::Espeak);
+        let speaking = defaults.last().cloned().unwrap_or(ModelId::Espeak);
         let speaker = speaking::Speaker::new(supervisor.clone(), voice.clone(), speaking);
         if self.settings.voice.is_some() && voice != DEFAULT_VOICE {
             tokio::select! {

@@ -172,7 +172,7 @@ mod tests {
         let request = pb::TranscribeFileRequest::default;
         let cases = [
             ("task", pb::TranscribeFileRequest { task: "sing".into(), ..request() }),
-            ("response_format", pb::TranscribeFileRequest { response_format: "srt".into(), ..request() }),
+            ("response_format", pb::TranscribeFileRequest { response_format: "docx".into(), ..request() }),
             ("language", pb::TranscribeFileRequest { language: "mixed".into(), ..request() }),
             ("hot_words", pb::TranscribeFileRequest { hot_words: vec!["a".into()], ..request() }),
             (

@@ -236,7 +236,7 @@ fn words_in_digital_silence_are_dropped_and_counted() {
     let server = served_by(&sandbox, &worker, &[]);
     let text = block_on(hear(&server.address, prompted("", "fault=silence", &[0; 16_000])));
     assert_eq!(text.expect("nobody speaks"), "");
-    let lies = block_on(crate::harness::calls::model(&server.address, "py-model")).lies;
+    let lies = block_on(crate::harness::calls::model(&server.address, "py-model AND capability=recognition")).lies;
     assert_eq!(lies["SILENCE"], 1, "{lies:?}");
 }
 

@@ -63,13 +63,13 @@ fn what_is_in_use_is_unloaded_afterwards() {
     let samples = wav::numbered(1);
     block_on(async {
         let mut client = client(&server).await;
-        let call = tokio::spawn({
+        let call = std::thread::spawn({
             let (address, request) = (server.address.clone(), recognize("mock:slow", &samples));
-            async move { hear(&address, request).await }
+            move || block_on(hear(&address, request))
         });
         eventually("it works", || !server.workers().is_empty());
         assert_eq!(unload(&mut client, "mock:slow").await.workers, 1);
-        call.await.expect("no panic").expect("it is answered all the same");
+        call.join().expect("no panic").expect("it is answered all the same");
         eventually("then it goes", || server.workers().is_empty());
     });
 }

@@ -326,7 +326,7 @@ fn the_mock_lies_and_fails_as_asked() {
     let sandbox = Sandbox::new();
     block_on(async {
         let recognised = async |faults: &str, request: stt::TranscribeFileRequest| {
-            let worker = Worker::start(&sandbox, faults, &["--name", "mock"]);
+            let worker = Worker::start(&sandbox, faults, &["--name", "liar"]);
             worker.stt().await.transcribe_file(request).await.map(tonic::Response::into_inner)
         };
         let reply = recognised("mock:lie-request,lie-long", window("1", 1)).await.expect("it answers");

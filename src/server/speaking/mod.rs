@@ -148,6 +148,10 @@ impl Speaker {
             }
             other => other,
         };
+        if matches!(model, ModelId::Called { .. }) && request.sample_rate == 0 {
+            // Workers of the original contract do not say what their own rate is.
+            request.sample_rate = UNTOLD_RATE;
+        }
         let mut call = self.supervisor.call(model, deadline);
         loop {
             let result = match call.lease().await {

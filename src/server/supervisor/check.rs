@@ -8,6 +8,7 @@ use crate::{
     proto::{stt, tts},
     server::supervisor::{
         death::{Cause, Lie},
+        lies::UNTOLD_RATE,
         roster::Ended,
         worker::{Failure, Worker},
     },
@@ -75,8 +76,13 @@ async fn recognise(worker: &Worker) -> Result<u32, Failure> {
 }
 
 async fn speak(worker: &Worker) -> Result<u32, Failure> {
-    let request =
-        tts::SynthesizeRequest { request_id: "check".to_owned(), text: "one two".to_owned(), ..Default::default() };
+    let request = tts::SynthesizeRequest {
+        request_id: "check".to_owned(),
+        text: "one two".to_owned(),
+        // Workers elsewhere may not say what their own rate is.
+        sample_rate: if worker.is_ours() { 0 } else { UNTOLD_RATE },
+        ..Default::default()
+    };
     let mut speech = worker.speak(request).await?;
     let (mut hash, mut is_heard) = (crc32fast::Hasher::new(), false);
     while let Some(chunk) = speech.next().await? {

@@ -24,6 +24,9 @@ pub(crate) const UNTOLD_RATE: i32 = 24_000;
 /// How much the length that a worker states may differ from the audio that it sends, in seconds.
 const TOLERANCE: f64 = 1.0;
 
+/// The same, once all has been spoken.
+const LAST_TOLERANCE: f64 = 0.1;
+
 /// An answer that cannot be true, and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Caught {
@@ -229,10 +232,14 @@ impl Ear {
         if seconds > self.longest {
             return caught(Lie::Length, format!("it spoke for {seconds:.0} s, and had not ended"));
         }
-        // It may be some samples behind, or ahead, of what it counts; not another rate, though.
+        // It may be a chunk behind, or ahead, of what it counts; not in the end, though, nor by another rate.
         let stated = f64::from(chunk.duration);
-        if stated > 0.0 && (stated - seconds).abs() > TOLERANCE + seconds / 10.0 {
-            return caught(Lie::Length, format!("it spoke of {stated:.1} s and sent {seconds:.1} s at {rate} Hz"));
+        let tolerance = if chunk.is_last { LAST_TOLERANCE } else { TOLERANCE };
+        if stated > 0.0 && (stated - seconds).abs() > tolerance + seconds / 10.0 {
+            // Samples enough for another time are samples at another rate.
+            let lie = if stated > self.longest { Lie::Length } else { Lie::SampleRate };
+            let detail = format!("it spoke of {stated:.1} s and sent {seconds:.1} s at the rate of {rate} Hz");
+            return caught(lie, detail);
         }
         if chunk.is_last && self.samples == 0 && self.is_speakable {
             return caught(Lie::Empty, "it said that all was spoken, and had sent no audio".to_owned());
@@ -355,6 +362,7 @@ mod tests {
         assert_eq!(speak(&[chunk(9, 1, 0.0, false)]), Err(Lie::SampleRate));
         assert_eq!(speak(&[chunk(800_000, 8_000, 0.0, false)]), Err(Lie::Length));
         assert_eq!(speak(&[chunk(8_000, 8_000, 1e9, false)]), Err(Lie::Length));
+        assert_eq!(speak(&[chunk(8_000, 8_000, 0.5, true)]), Err(Lie::SampleRate));
         assert_eq!(speak(&[chunk(9, 8_000, f32::NAN, false)]), Err(Lie::NotANumber));
     }
 }

@@ -336,7 +336,11 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             Event::Dead { number, death } => self.dead(number, death, now, out),
             Event::Returned { number, ended } => self.returned(number, ended, now, out),
             Event::Checked { number, ended } => self.checked(number, ended, now, out),
-            Event::Unload { model } => self.unload(&model, true, out),
+            Event::Unload { model } => {
+                self.unload(&model, true, out);
+                // Who waits still wants it.
+                self.fill_all(now, out);
+            }
             Event::Tick => self.tick(now, out),
         }
         decisions
