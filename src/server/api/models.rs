@@ -12,7 +12,6 @@ use crate::{
         },
         guard::deadline,
         supervisor::{
-            death::Lie,
             directory::Directory,
             memory,
             view::{Change, ModelState, ModelView, Obituary, Origin, View, WorkerNumber, WorkerState, WorkerView},
@@ -20,10 +19,7 @@ use crate::{
     },
     speech::ModelId,
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, time::SystemTime};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tonic::{Request, Response, Status};
 
@@ -42,19 +38,13 @@ impl Models {
     /// How a model is, whether it was ever asked for or not.
     async fn seen(&self, model: &ModelId) -> Result<pb::Model> {
         let view = self.0.supervisor.view().await?;
-        let lies = self.lies().await?;
         let seen = view.models.iter().find(|seen| seen.id == *model).cloned().unwrap_or_else(|| untouched(model));
-        Ok(self.model(&seen, &lies))
+        Ok(self.model(&seen))
     }
 
-    async fn lies(&self) -> Result<HashMap<ModelId, Vec<(Lie, u64)>>> {
-        Ok(self.0.supervisor.lies().await?.into_iter().collect())
-    }
-
-    fn model(&self, view: &ModelView, lies: &HashMap<ModelId, Vec<(Lie, u64)>>) -> pb::Model {
+    fn model(&self, view: &ModelView) -> pb::Model {
         let capabilities =
             [(view.id.recognises(), pb::Capability::Recognition), (view.id.speaks(), pb::Capability::Synthesis)];
-        let told = lies.get(&view.id).map(Vec::as_slice).unwrap_or_default();
         pb::Model {
             name: self.0.supervisor.directory().name(&view.id),
             engine: view.id.engine().to_owned(),
@@ -64,7 +54,7 @@ impl Models {
             workers: i32::try_from(view.workers).unwrap_or(i32::MAX),
             deaths: i64::try_from(view.deaths).unwrap_or(i64::MAX),
             last_death: view.last_death.as_ref().map(death),
-            lies: told.iter().map(|(lie, count)| (lie.word().to_owned(), *count as i64)).collect(),
+            lies: view.lies.iter().map(|(lie, count)| (lie.word().to_owned(), *count as i64)).collect(),
             waiting: i32::try_from(view.waiting).unwrap_or(i32::MAX),
             reason: view.reason.clone().unwrap_or_default(),
             retry_after: view
@@ -75,13 +65,13 @@ impl Models {
     }
 
     /// All models: those that the supervisor knows, and those that are always there.
-    fn all(&self, view: &View, lies: &HashMap<ModelId, Vec<(Lie, u64)>>) -> Vec<pb::Model> {
+    fn all(&self, view: &View) -> Vec<pb::Model> {
         let known = view.models.iter().map(|model| &model.id);
         let always = [ModelId::Espeak, ModelId::SelfTest].into_iter().chain(self.0.supervisor.directory().models());
         let mut untouched: Vec<ModelView> =
             always.filter(|model| !known.clone().any(|known| known == model)).map(|model| untouched(&model)).collect();
         untouched.dedup_by(|a, b| a.id == b.id);
-        view.models.iter().chain(&untouched).map(|model| self.model(model, lies)).collect()
+        view.models.iter().chain(&untouched).map(|model| self.model(model)).collect()
     }
 }
 
@@ -94,7 +84,7 @@ impl pb::models_server::Models for Models {
         request: Request<pb::ListModelsRequest>,
     ) -> Result<Response<pb::ListModelsResponse>, Status> {
         let request = request.into_inner();
-        let models = self.all(&self.0.supervisor.view().await?, &self.lies().await?);
+        let models = self.all(&self.0.supervisor.view().await?);
         let wish = Wish {
             page_size: request.page_size,
             page_token: &request.page_token,
@@ -183,7 +173,6 @@ async fn watch(models: &Models, out: Outlet<pb::WatchResponse>) -> Result<()> {
     let mut told: BTreeMap<WorkerNumber, WorkerView> = BTreeMap::new();
     loop {
         let mut watched = models.0.supervisor.watch().await?;
-        let lies = models.lies().await?;
         // Where changes were skipped, so were ends.
         for seen in &watched.view.workers {
             told.remove(&seen.number);
@@ -191,7 +180,7 @@ async fn watch(models: &Models, out: Outlet<pb::WatchResponse>) -> Result<()> {
         for (_, gone) in std::mem::take(&mut told) {
             send(Event::Worker(worker(&WorkerView { state: WorkerState::Gone, ..gone }, directory))).await?;
         }
-        for model in models.all(&watched.view, &lies) {
+        for model in models.all(&watched.view) {
             send(Event::Model(model)).await?;
         }
         for seen in &watched.view.workers {
@@ -210,7 +199,7 @@ async fn watch(models: &Models, out: Outlet<pb::WatchResponse>) -> Result<()> {
                         }
                         event
                     }
-                    Ok(Change::Model(model)) => Event::Model(models.model(&model, &models.lies().await?)),
+                    Ok(Change::Model(model)) => Event::Model(models.model(&model)),
                     Err(RecvError::Lagged(_)) => break,
                     Err(RecvError::Closed) => return Err(Error::new(Kind::Unavailable, "the server is stopping")),
                 },
@@ -230,6 +219,7 @@ fn untouched(model: &ModelId) -> ModelView {
         deaths: 0,
         last_death: None,
         waiting: 0,
+        lies: Vec::new(),
         reason: None,
         not_before: None,
     }

@@ -33,6 +33,9 @@ pub(crate) struct Voices {
     pub(crate) variants: Vec<String>,
 }
 
+/// When a worker elsewhere listed its voices, and which.
+type Listed = (Instant, Vec<Voice>);
+
 /// Knows who has which voice. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Casting {
@@ -40,7 +43,7 @@ pub(super) struct Casting {
     /// Who speaks when no voice is named.
     default: ModelId,
     built_in: Arc<OnceCell<Voices>>,
-    elsewhere: Arc<Mutex<HashMap<ModelId, (Instant, Vec<Voice>)>>>,
+    elsewhere: Arc<Mutex<HashMap<ModelId, Listed>>>,
 }
 
 impl Casting {

@@ -275,14 +275,6 @@ impl Supervisor {
         self.ask(|reply| Message::Watch { reply }).await
     }
 
-    /// Lies that were told, of each model.
-    ///
-    /// # Errors
-    /// `Unavailable` where the server is stopping.
-    pub(crate) async fn lies(&self) -> Result<Vec<(ModelId, Vec<(death::Lie, u64)>)>> {
-        self.ask(|reply| Message::Lies { reply }).await
-    }
-
     /// Whether there is room for one worker more.
     ///
     /// # Errors
@@ -297,7 +289,7 @@ impl Supervisor {
     /// # Errors
     /// `Busy` where there is no room for it.
     async fn admit(&self, model: ModelId, guest: Guest) -> Result<()> {
-        self.ask(|reply| Message::Admit { model, guest, reply }).await?
+        self.ask(|reply| Message::Admit { model, guest: Box::new(guest), reply }).await?
     }
 
     /// Asks the task something that it answers at once.

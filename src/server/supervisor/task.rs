@@ -5,7 +5,7 @@ use crate::{
     server::supervisor::{
         Granted, KeeperEvent, Lease, Settings, Watched,
         check::{self, Answers},
-        death::{Cause, Death, Lie},
+        death::{Cause, Death},
         directory::Directory,
         keeper::{self, Charge, Guest},
         lies::Counters,
@@ -49,10 +49,9 @@ const MEMORY_AGE: Duration = Duration::from_secs(1);
 pub(super) enum Message {
     Lease { model: ModelId, again: bool, reply: oneshot::Sender<Granted> },
     Unload { model: ModelId, reply: oneshot::Sender<usize> },
-    Admit { model: ModelId, guest: Guest, reply: oneshot::Sender<Result<()>> },
+    Admit { model: ModelId, guest: Box<Guest>, reply: oneshot::Sender<Result<()>> },
     View { reply: oneshot::Sender<View> },
     Watch { reply: oneshot::Sender<Watched> },
-    Lies { reply: oneshot::Sender<Vec<(ModelId, Vec<(Lie, u64)>)>> },
     Stop { done: oneshot::Sender<()> },
 }
 
@@ -233,18 +232,14 @@ impl Task {
                 reply.send(workers).unwrap_or_default();
                 return Some(Event::Unload { model });
             }
-            Message::Admit { model, guest, reply } => drop(reply.send(self.admit(model, guest))),
-            Message::View { reply } => drop(reply.send(self.roster.view())),
+            Message::Admit { model, guest, reply } => drop(reply.send(self.admit(model, *guest))),
+            Message::View { reply } => drop(reply.send(self.view())),
             Message::Watch { reply } => {
-                let view = self.roster.view();
+                let view = self.view();
                 let changes = self.changes.subscribe();
                 self.roster.watch(true);
                 self.told = Some(view.clone());
                 drop(reply.send(Watched { view, changes }));
-            }
-            Message::Lies { reply } => {
-                let told = self.counters.iter().map(|(model, counters)| (model.clone(), counters.told()));
-                drop(reply.send(told.collect()));
             }
             // Seen to by the caller.
             Message::Stop { .. } => {}
@@ -261,6 +256,15 @@ impl Task {
         self.keep(number, model, Some(guest));
         self.tell();
         Ok(())
+    }
+
+    /// Everything, as it is now.
+    fn view(&self) -> View {
+        let mut view = self.roster.view();
+        for model in &mut view.models {
+            model.lies = self.counters.get(&model.id).map(|counters| counters.told()).unwrap_or_default();
+        }
+        view
     }
 
     /// Forgets what was counted of models that the roster has forgotten.
@@ -374,14 +378,17 @@ impl Task {
             *before = defaults;
             has_changed
         });
-        let Some(before) = &self.told else { return };
+        if self.told.is_none() {
+            return;
+        }
         if self.changes.receiver_count() == 0 {
             self.told = None;
             self.roster.watch(false);
             return;
         }
-        let view = self.roster.view();
-        for change in view.changes(before, self.roster.take_gone()) {
+        let view = self.view();
+        let before = self.told.take().unwrap_or_default();
+        for change in view.changes(&before, self.roster.take_gone()) {
             // Somebody hears it, or has gone a moment ago.
             self.changes.send(change).unwrap_or_default();
         }

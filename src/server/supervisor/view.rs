@@ -1,6 +1,9 @@
 //! What can be seen of models and workers from outside.
 
-use crate::{server::supervisor::death::Death, speech::ModelId};
+use crate::{
+    server::supervisor::death::{Death, Lie},
+    speech::ModelId,
+};
 use std::time::SystemTime;
 use tokio::time::Instant;
 
@@ -73,6 +76,8 @@ pub(crate) struct ModelView {
     pub(crate) last_death: Option<Obituary>,
     /// Callers that wait.
     pub(crate) waiting: usize,
+    /// Answers of its workers that could not be true.
+    pub(crate) lies: Vec<(Lie, u64)>,
     /// Why it failed.
     pub(crate) reason: Option<String>,
     /// When it is tried again, where it failed.

@@ -103,6 +103,8 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             deaths: pool.deaths,
             last_death: pool.last_death.clone(),
             waiting: self.waiting.iter().filter(|waiting| waiting.model == *id).count(),
+            // Counted elsewhere.
+            lies: Vec::new(),
             reason,
             not_before: pool.budget.not_before().filter(|_| state == ModelState::Failed),
         }

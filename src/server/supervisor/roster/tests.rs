@@ -222,7 +222,7 @@ impl World {
         match action {
             0..=2 => {
                 self.callers += 1;
-                let (model, again) = (model(pick), pick % 7 == 0);
+                let (model, again) = (model(pick), pick.is_multiple_of(7));
                 self.waiting.insert(self.callers, (model.clone(), again));
                 let until = self.now.at + Duration::from_secs(60);
                 self.feed(Event::Wanted { model, by: self.callers, until, again });
@@ -251,7 +251,7 @@ impl World {
                 }
             }
             8 | 9 => {
-                let ended = if pick % 3 == 0 { Ended::Somehow } else { Ended::Well };
+                let ended = if pick.is_multiple_of(3) { Ended::Somehow } else { Ended::Well };
                 if let Some(number) = self.nth(pick, |truth| matches!(truth, Truth::Busy(_) | Truth::Checking)) {
                     self.ends(number, ended);
                 }
