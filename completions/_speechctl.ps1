@@ -36,6 +36,7 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run the gRPC service')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print what makes a shell complete speechctl''s flags')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Write the manual''s pages into a folder')
+            [CompletionResult]::new('worker', 'worker', [CompletionResultType]::ParameterValue, 'Run one engine')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -167,6 +168,26 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'speechctl;worker' {
+            [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'The engine: whisper or espeak')
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'What the engine loads: a ggml model file, or `selftest`')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'What callers call the model [default: the file''s name without its ending, `selftest`, `espeak`]')
+            [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Serve any client: HOST:PORT (port 0: the system chooses) or unix:PATH [default: 127.0.0.1:50051 for recognisers, 127.0.0.1:50052 for synthesisers]')
+            [CompletionResult]::new('--connect', '--connect', [CompletionResultType]::ParameterName, 'Offer this worker to a server''s registration port: HOST:PORT')
+            [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'File with the token that lets it in; read again before each connection, of which there are as many as it takes. Without it, SPEECHCTL_WORKER_TOKEN in the environment is good for one connection')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads for a call that names none [default: the cores, at most 4]')
+            [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'Most memory that it may take, such as 512M or 2G; 0 for no limit of its own')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Folder for what has to be unpacked')
+            [CompletionResult]::new('--parent', '--parent', [CompletionResultType]::ParameterName, 'The process that started it, with which it ends')
+            [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Let others than this machine connect, unencrypted and unasked')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
         'speechctl;help' {
             [CompletionResult]::new('tts', 'tts', [CompletionResultType]::ParameterValue, 'Speak a text into an audio file')
             [CompletionResult]::new('stt', 'stt', [CompletionResultType]::ParameterValue, 'Write down what is said in an audio file')
@@ -175,6 +196,7 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run the gRPC service')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print what makes a shell complete speechctl''s flags')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Write the manual''s pages into a folder')
+            [CompletionResult]::new('worker', 'worker', [CompletionResultType]::ParameterValue, 'Run one engine')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -197,6 +219,9 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             break
         }
         'speechctl;help;man' {
+            break
+        }
+        'speechctl;help;worker' {
             break
         }
         'speechctl;help;help' {

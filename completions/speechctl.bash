@@ -40,6 +40,9 @@ _speechctl() {
             speechctl,voices)
                 cmd="speechctl__subcmd__voices"
                 ;;
+            speechctl,worker)
+                cmd="speechctl__subcmd__worker"
+                ;;
             speechctl__subcmd__help,completions)
                 cmd="speechctl__subcmd__help__subcmd__completions"
                 ;;
@@ -64,6 +67,9 @@ _speechctl() {
             speechctl__subcmd__help,voices)
                 cmd="speechctl__subcmd__help__subcmd__voices"
                 ;;
+            speechctl__subcmd__help,worker)
+                cmd="speechctl__subcmd__help__subcmd__worker"
+                ;;
             *)
                 ;;
         esac
@@ -71,7 +77,7 @@ _speechctl() {
 
     case "${cmd}" in
         speechctl)
-            opts="-q -v -h -V --quiet --verbose --help --version tts stt voices ps serve completions man help"
+            opts="-q -v -h -V --quiet --verbose --help --version tts stt voices ps serve completions man worker help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -99,7 +105,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__help)
-            opts="tts stt voices ps serve completions man help"
+            opts="tts stt voices ps serve completions man worker help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -211,6 +217,20 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__help__subcmd__voices)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__worker)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -563,6 +583,60 @@ _speechctl() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__worker)
+            opts="-q -v -h --engine --model --name --listen --insecure --connect --token-file --threads --memory --cache --parent --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --engine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --model)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parent)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -33,6 +33,7 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand serve 'Run the gRPC service'
             cand completions 'Print what makes a shell complete speechctl''s flags'
             cand man 'Write the manual''s pages into a folder'
+            cand worker 'Run one engine'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'speechctl;tts'= {
@@ -156,6 +157,25 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
         }
+        &'speechctl;worker'= {
+            cand --engine 'The engine: whisper or espeak'
+            cand --model 'What the engine loads: a ggml model file, or `selftest`'
+            cand --name 'What callers call the model [default: the file''s name without its ending, `selftest`, `espeak`]'
+            cand --listen 'Serve any client: HOST:PORT (port 0: the system chooses) or unix:PATH [default: 127.0.0.1:50051 for recognisers, 127.0.0.1:50052 for synthesisers]'
+            cand --connect 'Offer this worker to a server''s registration port: HOST:PORT'
+            cand --token-file 'File with the token that lets it in; read again before each connection, of which there are as many as it takes. Without it, SPEECHCTL_WORKER_TOKEN in the environment is good for one connection'
+            cand --threads 'Threads for a call that names none [default: the cores, at most 4]'
+            cand --memory 'Most memory that it may take, such as 512M or 2G; 0 for no limit of its own'
+            cand --cache 'Folder for what has to be unpacked'
+            cand --parent 'The process that started it, with which it ends'
+            cand --insecure 'Let others than this machine connect, unencrypted and unasked'
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
         &'speechctl;help'= {
             cand tts 'Speak a text into an audio file'
             cand stt 'Write down what is said in an audio file'
@@ -164,6 +184,7 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand serve 'Run the gRPC service'
             cand completions 'Print what makes a shell complete speechctl''s flags'
             cand man 'Write the manual''s pages into a folder'
+            cand worker 'Run one engine'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'speechctl;help;tts'= {
@@ -179,6 +200,8 @@ set edit:completion:arg-completer[speechctl] = {|@words|
         &'speechctl;help;completions'= {
         }
         &'speechctl;help;man'= {
+        }
+        &'speechctl;help;worker'= {
         }
         &'speechctl;help;help'= {
         }

@@ -35,6 +35,7 @@ complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "ps" -d 'List th
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "serve" -d 'Run the gRPC service'
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "completions" -d 'Print what makes a shell complete speechctl\'s flags'
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "man" -d 'Write the manual\'s pages into a folder'
+complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "worker" -d 'Run one engine'
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l file -d 'Read the text from a file' -r -F
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -s o -l output -d 'Where the audio goes; `-` is stdout' -r -F
@@ -130,11 +131,26 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand completions" -s h -l
 complete -c speechctl -n "__fish_speechctl_using_subcommand man" -s q -l quiet -d 'Say nothing but results and errors'
 complete -c speechctl -n "__fish_speechctl_using_subcommand man" -s v -l verbose -d 'Tell more on stderr; twice tells all'
 complete -c speechctl -n "__fish_speechctl_using_subcommand man" -s h -l help -d 'Print help'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man help" -f -a "tts" -d 'Speak a text into an audio file'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man help" -f -a "stt" -d 'Write down what is said in an audio file'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man help" -f -a "voices" -d 'List the voices'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man help" -f -a "ps" -d 'List the workers of a server'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man help" -f -a "serve" -d 'Run the gRPC service'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man help" -f -a "completions" -d 'Print what makes a shell complete speechctl\'s flags'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man help" -f -a "man" -d 'Write the manual\'s pages into a folder'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l engine -d 'The engine: whisper or espeak' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l model -d 'What the engine loads: a ggml model file, or `selftest`' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l name -d 'What callers call the model [default: the file\'s name without its ending, `selftest`, `espeak`]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l listen -d 'Serve any client: HOST:PORT (port 0: the system chooses) or unix:PATH [default: 127.0.0.1:50051 for recognisers, 127.0.0.1:50052 for synthesisers]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l connect -d 'Offer this worker to a server\'s registration port: HOST:PORT' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l token-file -d 'File with the token that lets it in; read again before each connection, of which there are as many as it takes. Without it, SPEECHCTL_WORKER_TOKEN in the environment is good for one connection' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l threads -d 'Threads for a call that names none [default: the cores, at most 4]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l memory -d 'Most memory that it may take, such as 512M or 2G; 0 for no limit of its own' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l cache -d 'Folder for what has to be unpacked' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l parent -d 'The process that started it, with which it ends' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l insecure -d 'Let others than this machine connect, unencrypted and unasked'
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -s h -l help -d 'Print help'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "tts" -d 'Speak a text into an audio file'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "stt" -d 'Write down what is said in an audio file'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "voices" -d 'List the voices'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "ps" -d 'List the workers of a server'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "serve" -d 'Run the gRPC service'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "completions" -d 'Print what makes a shell complete speechctl\'s flags'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "man" -d 'Write the manual\'s pages into a folder'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "worker" -d 'Run one engine'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
