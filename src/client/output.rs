@@ -50,6 +50,15 @@ impl Output {
         self.bytes(format!("{line}\n").as_bytes())
     }
 
+    /// Whether somebody may still read what is written: a pipe whose reader has gone tells so before anything is written.
+    pub(crate) fn is_read(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = io::stdout();
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut watched, Some(&now)).is_err() || watched.iter().all(|fd| !fd.revents().contains(PollFlags::ERR))
+    }
+
     /// Writes results that are no text, at once.
     ///
     /// # Errors

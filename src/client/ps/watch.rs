@@ -4,7 +4,7 @@ use super::{PATIENCE, document, screen::Screen, seen::Seen, table, words};
 use crate::{
     client::{
         Connection,
-        output::{Output, printable},
+        output::{Output, closed_pipe, printable},
     },
     error::{Error, Kind, Result},
     proto::v1::{self, watch_response::Event},
@@ -119,7 +119,13 @@ impl Show {
     /// Draws the table, where there is one.
     fn draw(&mut self) -> Result<()> {
         self.due = Instant::now() + TICK;
-        let Face::Screen(screen) = &mut self.face else { return Ok(()) };
+        let screen = match &mut self.face {
+            Face::Screen(screen) => screen,
+            // Nothing may happen for hours, which nobody waits for who has seen enough.
+            Face::Lines(output) | Face::Documents(output) => {
+                return if output.is_read() { Ok(()) } else { Err(closed_pipe()) };
+            }
+        };
         let now = SystemTime::now();
         self.seen.forget(now);
         let mut lines = table::lines(&self.seen, now, Some(screen.width()));

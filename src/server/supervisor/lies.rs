@@ -227,6 +227,9 @@ impl Ear {
         }
         self.check_rate(chunk.sample_rate)?;
         self.samples += chunk.audio_data.len() as u64 / 2;
+        if chunk.is_last && self.samples == 0 && self.is_speakable {
+            return caught(Lie::Empty, "it said that all was spoken, and had sent no audio".to_owned());
+        }
         let rate = [self.rate, self.wanted_rate].into_iter().find(|rate| *rate > 0).unwrap_or(UNTOLD_RATE);
         let seconds = self.samples as f64 / f64::from(rate);
         if seconds > self.longest {
@@ -240,9 +243,6 @@ impl Ear {
             let lie = if stated > self.longest { Lie::Length } else { Lie::SampleRate };
             let detail = format!("it spoke of {stated:.1} s and sent {seconds:.1} s at the rate of {rate} Hz");
             return caught(lie, detail);
-        }
-        if chunk.is_last && self.samples == 0 && self.is_speakable {
-            return caught(Lie::Empty, "it said that all was spoken, and had sent no audio".to_owned());
         }
         Ok(())
     }

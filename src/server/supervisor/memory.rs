@@ -1,6 +1,15 @@
 //! What the system says of memory. Linux tells by /proc; where nothing tells, nothing is known, and nobody guesses.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What a control group uses, by the names of versions 2 and 1.
+const CURRENT: [&str; 2] = ["memory.current", "memory.usage_in_bytes"];
+
+/// What it may use.
+const LIMIT: [&str; 2] = ["memory.max", "memory.limit_in_bytes"];
 
 /// Memory that could be used without anybody having to give some back, bytes: of the system, or of the control group
 /// that we are in, where that is less.
@@ -34,13 +43,54 @@ pub(super) fn is_frozen(pid: u32) -> bool {
 }
 
 fn of_group() -> Option<u64> {
-    let used: u64 = fs::read_to_string("/sys/fs/cgroup/memory.current").ok()?.trim().parse().ok()?;
-    group_limit().map(|limit| limit.saturating_sub(used))
+    groups()
+        .into_iter()
+        .filter_map(|group| {
+            // Pages of files count as used, and are given back when somebody needs them.
+            let cached = fs::read_to_string(group.join("memory.stat")).ok();
+            let cached = cached.and_then(|stat| field(&stat, "inactive_file ")).unwrap_or(0);
+            let used = number(&group.join(CURRENT[0])).or_else(|| number(&group.join(CURRENT[1])))?;
+            limit(&group).map(|limit| limit.saturating_sub(used.saturating_sub(cached)))
+        })
+        .min()
 }
 
-/// "max" is no number, and no limit.
 fn group_limit() -> Option<u64> {
-    fs::read_to_string("/sys/fs/cgroup/memory.max").ok()?.trim().parse().ok()
+    groups().iter().filter_map(|group| limit(group)).min()
+}
+
+/// The least that a group may use. "max" is no number, and no limit.
+fn limit(group: &Path) -> Option<u64> {
+    LIMIT.iter().find_map(|name| number(&group.join(name)))
+}
+
+/// The control group that we are in, and those that it is part of: each may have a limit.
+fn groups() -> Vec<PathBuf> {
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    // Version 2 has one line, "0::/path"; version 1 one for each controller.
+    let ours = text.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        match (parts.next()?, parts.next()?) {
+            ("", path) => Some(("/sys/fs/cgroup", path)),
+            (controllers, path) if controllers.split(',').any(|name| name == "memory") => {
+                Some(("/sys/fs/cgroup/memory", path))
+            }
+            _ => None,
+        }
+    });
+    let mut groups = Vec::new();
+    for (root, path) in ours {
+        let mut group = PathBuf::from(format!("{root}{path}"));
+        while group.starts_with(root) {
+            groups.push(group.clone());
+            group.pop();
+        }
+    }
+    groups
+}
+
+fn number(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
 /// The number behind a name, in a file of one name a line.

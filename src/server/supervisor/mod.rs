@@ -13,6 +13,7 @@ mod host;
 mod keeper;
 pub(crate) mod lies;
 pub(crate) mod memory;
+mod message;
 mod process;
 pub(crate) mod registry;
 mod roster;
@@ -31,10 +32,10 @@ use crate::{
 use attempts::{Attempts, Verdict};
 use directory::Directory;
 use keeper::Guest;
+use message::Message;
 use roster::Event;
 pub(crate) use roster::{Ended, Spares};
 use std::{path::PathBuf, time::Duration};
-use task::Message;
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
     task::JoinSet,

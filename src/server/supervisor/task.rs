@@ -10,6 +10,7 @@ use crate::{
         keeper::{self, Charge, Guest},
         lies::Counters,
         memory,
+        message::Message,
         roster::{Caller, Decision, Ended, Event, Moment, Policy, Roster},
         spawner::Spawner,
         view::{Change, ModelView, View, WorkerNumber},
@@ -43,17 +44,6 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 
 /// How old what we know of free memory may be.
 const MEMORY_AGE: Duration = Duration::from_secs(1);
-
-/// What the task is asked.
-#[derive(Debug)]
-pub(super) enum Message {
-    Lease { model: ModelId, again: bool, reply: oneshot::Sender<Granted> },
-    Unload { model: ModelId, reply: oneshot::Sender<usize> },
-    Admit { model: ModelId, guest: Box<Guest>, reply: oneshot::Sender<Result<()>> },
-    View { reply: oneshot::Sender<View> },
-    Watch { reply: oneshot::Sender<Watched> },
-    Stop { done: oneshot::Sender<()> },
-}
 
 type WorkerRoster = Roster<oneshot::Sender<Granted>, Worker>;
 

@@ -236,10 +236,20 @@ fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
 
 /// Sends a signal by its name. That the process is gone by then is no failure.
 pub(crate) fn send_signal(pid: u32, signal: &str) {
-    Command::new("kill")
-        .arg(format!("-{signal}"))
-        .arg(pid.to_string())
-        .stderr(Stdio::null())
-        .status()
-        .expect("kill is there");
+    use rustix::process::{Pid, Signal};
+    let signal = match signal {
+        "KILL" => Signal::KILL,
+        "TERM" => Signal::TERM,
+        "INT" => Signal::INT,
+        "HUP" => Signal::HUP,
+        "QUIT" => Signal::QUIT,
+        "STOP" => Signal::STOP,
+        "CONT" => Signal::CONT,
+        "SEGV" => Signal::SEGV,
+        "PIPE" => Signal::PIPE,
+        other => panic!("no test sends {other}"),
+    };
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process");
+    // It may be gone by now.
+    rustix::process::kill_process(pid, signal).unwrap_or_default();
 }
