@@ -110,7 +110,8 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             let pool = self.pool(&model);
             pool.deaths += 1;
             pool.last_death = Some(Obituary { death: death.clone(), time: now.wall });
-            if death.cause.is_models_doing() {
+            // How guests fare says nothing of the workers that we start.
+            if death.cause.is_models_doing() && !entry.is_guest {
                 pool.budget.lost(now.at, chance, longest_wait(&model));
             }
         }
