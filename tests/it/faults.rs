@@ -254,6 +254,8 @@ fn a_server_without_descriptors_waits_for_better_times() {
     let samples = wav::numbered(1);
     block_on(async {
         let mut client = speech(&server.address).await;
+        // Only whoever has been answered has been let in.
+        client.recognize(recognize("mock", &samples)).await.expect("all is well");
         let open: BTreeSet<i32> = descriptors(server.running.pid()).into_iter().map(|(number, _)| number).collect();
         let free = (0..).find(|number| !open.contains(number)).expect("a free one");
         let none_left = Rlimit { current: Some(free as u64), ..getrlimit(Resource::Nofile) };
