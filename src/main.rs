@@ -24,6 +24,7 @@ mod models;
 mod proto;
 mod server;
 mod shutdown;
+mod signals;
 mod socket;
 mod speech;
 mod telemetry;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener},
     time::sleep,
 };
 
@@ -70,6 +70,13 @@ pub(crate) async fn rested<S>(accepted: io::Result<S>) -> io::Result<S> {
         sleep(EXHAUSTED).await;
     }
     accepted
+}
+
+/// Has small messages sent at once, both ways: none may wait for another to fill a packet.
+pub(crate) fn undelayed(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "Connection stays with Nagle's algorithm.");
+    }
 }
 
 /// Listens on `HOST:PORT`.

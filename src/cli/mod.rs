@@ -11,6 +11,7 @@ use crate::{
     config,
     error::{Error, Kind, Result},
     proto::status,
+    signals::Signals,
     telemetry::{self, Verbosity},
     worker,
 };
@@ -240,16 +241,9 @@ fn no_runtime(cause: io::Error) -> Error {
 
 /// Waits for Ctrl-C, or for another polite signal to end.
 async fn interrupted() -> Error {
-    use tokio::signal::unix::{SignalKind, signal};
-    let heard = async |kind: SignalKind| match signal(kind) {
-        Ok(mut signals) => drop(signals.recv().await),
+    match Signals::listen() {
+        Ok(mut signals) => signals.next().await,
         Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = heard(SignalKind::interrupt()) => {}
-        () = heard(SignalKind::terminate()) => {}
-        () = heard(SignalKind::hangup()) => {}
-        () = heard(SignalKind::quit()) => {}
     }
     Error::new(Kind::Cancelled, "interrupted")
 }

@@ -3,13 +3,13 @@
 use crate::{
     client::{self, output},
     config,
-    error::{Error, Kind, Result},
+    error::Result,
     flags,
     server::{self, Bound, Settings, Spares},
     shutdown::{self, Notice},
+    signals::Signals,
 };
 use std::{path::PathBuf, time::Duration};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Large models on slow disks take a minute.
 pub(super) const LOAD_TIMEOUT: Duration = Duration::from_secs(120);
@@ -145,7 +145,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
         registration: args.registration.zip(args.registration_token),
     };
     // Before the line that says ready: whoever reads it may send a signal at once.
-    let signals = tokio::spawn(escalate_on_signals(notice)?);
+    let signals = tokio::spawn(escalate_on_signals(Signals::listen()?, notice));
     let bound = Bound::bind(settings).await?;
     let registration = bound.registration();
     let ready = |addresses: &[String]| {
@@ -166,20 +166,10 @@ fn absolute(model: String) -> Result<String> {
 }
 
 /// Turns each signal into more urgency.
-fn escalate_on_signals(notice: Notice) -> Result<impl Future<Output = ()>> {
-    let listen = |kind| signal(kind).map_err(|cause| Error::new(Kind::Internal, "cannot hear signals").because(cause));
-    let (mut interrupts, mut terminations) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    let (mut hangups, mut quits) = (listen(SignalKind::hangup())?, listen(SignalKind::quit())?);
-    Ok(async move {
-        loop {
-            tokio::select! {
-                _ = interrupts.recv() => {}
-                _ = terminations.recv() => {}
-                _ = hangups.recv() => {}
-                _ = quits.recv() => {}
-            }
-            tracing::info!("Stopping: open calls may end, new ones are refused.");
-            notice.escalate();
-        }
-    })
+async fn escalate_on_signals(mut signals: Signals, notice: Notice) {
+    loop {
+        signals.next().await;
+        tracing::info!("Stopping: open calls may end, new ones are refused.");
+        notice.escalate();
+    }
 }

@@ -29,15 +29,8 @@ where
     let stopped = async move { stop.wanted(Stop::Drain).await };
     let result = match socket {
         Socket::Tcp(listener, _) => {
-            let incoming = TcpListenerStream::new(listener).then(|stream| {
-                let stream = stream.inspect(|stream| {
-                    // Small messages both ways: none may wait for another to fill a packet.
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "Connection stays with Nagle's algorithm.");
-                    }
-                });
-                socket::rested(stream)
-            });
+            let incoming =
+                TcpListenerStream::new(listener).then(|stream| socket::rested(stream.inspect(socket::undelayed)));
             server.serve_with_incoming_shutdown(incoming, stopped).await
         }
         Socket::Unix(listener, file) => {

@@ -9,12 +9,12 @@ use crate::{
         self, stt::stt_worker_server::SERVICE_NAME as RECOGNITION, tts::tts_worker_server::SERVICE_NAME as SYNTHESIS,
         v1::Capability,
     },
+    signals::Signals,
     socket::{self, Socket},
     worker::{
         Worker,
         connection::{self, DRAIN},
         engine,
-        signals::Signals,
     },
 };
 use std::{io, pin::pin};
@@ -38,10 +38,7 @@ async fn accept(socket: &Socket) -> io::Result<Box<dyn Stream>> {
     match socket {
         Socket::Tcp(listener, _) => {
             let (stream, _) = listener.accept().await?;
-            // Small messages both ways: none may wait for another to fill a packet.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "Connection stays with Nagle's algorithm.");
-            }
+            socket::undelayed(&stream);
             Ok(Box::new(stream))
         }
         Socket::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),

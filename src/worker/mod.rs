@@ -13,7 +13,6 @@ mod health;
 mod lies;
 mod listen;
 mod progress;
-mod signals;
 mod stt;
 mod thread;
 mod tts;
@@ -21,6 +20,7 @@ mod tts;
 use crate::{
     error::{Error, Kind, Result},
     proto::{stt::stt_worker_server::SttWorkerServer, tts::tts_worker_server::TtsWorkerServer},
+    signals::Signals,
     socket::Socket,
     speech::ModelId,
 };
@@ -29,7 +29,6 @@ use calls::Calls;
 use confine::Parent;
 use engine::{Manners, Setup};
 use rustix::net::{AddressFamily, SocketType, sockopt};
-use signals::Signals;
 use std::{os::fd::AsFd, path::PathBuf, time::Duration};
 use thread::EngineThread;
 use tokio::net::UnixStream;

@@ -7,6 +7,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("shutdown", &[]),
     ("flags", &[]),
+    ("signals", &["error"]),
     ("socket", &["error"]),
     ("config", &["error"]),
     ("telemetry", &["error", "config"]),
@@ -16,8 +17,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("proto", &["error", "speech"]),
     ("client", &["error", "flags", "shutdown", "config", "speech", "audio", "models", "proto"]),
     ("server", &["error", "socket", "shutdown", "config", "telemetry", "speech", "audio", "models", "proto"]),
-    ("worker", &["error", "flags", "socket", "telemetry", "speech", "audio", "models", "proto"]),
-    ("cli", &["error", "flags", "shutdown", "config", "telemetry", "proto", "client", "server", "worker"]),
+    ("worker", &["error", "flags", "signals", "socket", "telemetry", "speech", "audio", "models", "proto"]),
+    ("cli", &["error", "flags", "signals", "shutdown", "config", "telemetry", "proto", "client", "server", "worker"]),
 ];
 
 /// Names that say nothing, behind which everything gathers.

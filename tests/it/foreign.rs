@@ -11,15 +11,16 @@ use crate::harness::{
     sample,
     server::Server,
     wav,
+    worker::Worker,
 };
 use std::{net::TcpListener, process::Command, thread, time::Duration};
 use tonic::Code;
 
 /// A Python client of one of our workers.
-fn python_client(engine: &[&str], kind: &str, more: &[&str]) {
+fn python_client(engine: &str, flags: &[&str], kind: &str, more: &[&str]) {
     let Some(python) = interpreter() else { return };
     let sandbox = Sandbox::new();
-    let worker = Server::worker_alone(&sandbox, engine);
+    let worker = Worker::start(&sandbox, engine, flags);
     let mut command = Command::new(python);
     command.env("PYTHONDONTWRITEBYTECODE", "1").arg(script("worker_client.py"));
     command.arg(kind).arg(&worker.address).arg(protos()).args(more);
@@ -32,13 +33,12 @@ fn python_client(engine: &[&str], kind: &str, more: &[&str]) {
 #[test]
 fn a_python_client_of_our_recogniser() {
     let (wav, text) = (sample("timer.wav"), "set a timer for ten minutes");
-    let engine = ["--engine", "whisper", "--model", "selftest", "--threads", "1"];
-    python_client(&engine, "stt", &[wav.to_str().expect("text"), text]);
+    python_client("whisper", &["--model", "selftest", "--threads", "1"], "stt", &[wav.to_str().expect("text"), text]);
 }
 
 #[test]
 fn a_python_client_of_our_synthesiser() {
-    python_client(&["--engine", "espeak"], "tts", &[]);
+    python_client("espeak", &[], "tts", &[]);
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Cause {
     }
 
     /// The same, once it is known what the dying process said, and whether the system killed for want of memory.
-    pub(crate) fn in_the_light_of(self, last_words: &[String], system_killed: bool) -> Self {
+    pub(crate) fn in_the_light_of(self, last_words: &[String], has_system_killed: impl FnOnce() -> bool) -> Self {
         // What Rust, C++, ggml and the C library say before they abort.
         const SIGNS: [&str; 6] = [
             "memory allocation of",
@@ -121,7 +121,7 @@ impl Cause {
         ];
         let has_said = || last_words.iter().rev().take(5).any(|line| SIGNS.iter().any(|sign| line.contains(sign)));
         match self {
-            Cause::Signal(_) if signal_name_of(self) == "SIGKILL" && system_killed => Cause::OutOfMemory,
+            Cause::Signal(_) if signal_name_of(self) == "SIGKILL" && has_system_killed() => Cause::OutOfMemory,
             Cause::Signal(signal) if !from_outside(signal) && has_said() => Cause::OutOfMemory,
             Cause::Exit(status) if status != 0 && has_said() => Cause::OutOfMemory,
             other => other,
@@ -274,11 +274,11 @@ mod tests {
         let said = |line: &str| vec!["loading".to_owned(), line.to_owned()];
         let abort = Cause::Signal(6);
         for line in ["memory allocation of 4096 bytes failed", "  what():  std::bad_alloc", "insufficient memory"] {
-            assert_eq!(abort.in_the_light_of(&said(line), false), Cause::OutOfMemory, "{line}");
+            assert_eq!(abort.in_the_light_of(&said(line), || false), Cause::OutOfMemory, "{line}");
         }
-        assert_eq!(abort.in_the_light_of(&said("assertion failed"), false), abort);
-        assert_eq!(Cause::Signal(9).in_the_light_of(&[], true), Cause::OutOfMemory);
-        assert_eq!(Cause::Signal(9).in_the_light_of(&said("bad_alloc"), false), Cause::Signal(9), "somebody's kill");
-        assert_eq!(Cause::Exit(0).in_the_light_of(&said("bad_alloc"), false), Cause::Exit(0));
+        assert_eq!(abort.in_the_light_of(&said("assertion failed"), || false), abort);
+        assert_eq!(Cause::Signal(9).in_the_light_of(&[], || true), Cause::OutOfMemory);
+        assert_eq!(Cause::Signal(9).in_the_light_of(&said("bad_alloc"), || false), Cause::Signal(9), "somebody's kill");
+        assert_eq!(Cause::Exit(0).in_the_light_of(&said("bad_alloc"), || false), Cause::Exit(0));
     }
 }

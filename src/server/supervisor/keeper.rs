@@ -75,14 +75,13 @@ pub(super) struct Guest {
 /// Runs for the whole life of one worker.
 pub(super) async fn keep(mut charge: Charge) {
     let (number, model) = (charge.number, charge.model.clone());
-    let (guest, mut needed, mut stop) = (charge.guest.take(), charge.needed, charge.stop);
+    let guest = charge.guest.take();
     let housed = tokio::select! {
         housed = host(&charge.model, &charge.settings, &charge.spawner, guest) => housed,
-        () = let_go(&mut needed, &mut stop) => {
+        () = let_go(&mut charge.needed, &mut charge.stop) => {
             return tell(&charge.events, Event::Dead { number, death: Death::of(Cause::Stopped) }).await;
         }
     };
-    (charge.needed, charge.stop) = (needed, stop);
     let (mut host, channel, body) = match housed {
         Ok(housed) => housed,
         Err(NoHost::CannotStart(error)) => {

@@ -173,8 +173,8 @@ impl Supervisor {
             directory.announce(model);
         }
         let (state_sender, state) = watch::channel(Vec::new());
-        let task = task::Task::try_new(settings, directory.clone(), state_sender)?;
-        tasks.spawn(task.run(inbox));
+        let (task, reports) = task::Task::try_new(settings, directory.clone(), state_sender)?;
+        tasks.spawn(task.run(inbox, reports));
         Ok(Self { messages, directory, state })
     }
 

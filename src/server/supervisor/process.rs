@@ -122,7 +122,7 @@ impl Process {
             tracing::debug!(pid = self.pid, "Output of a dead worker stays open.");
         }
         let last_words = self.tail.into_lines();
-        let has_system_killed = self.kills.is_some() && memory::kills() > self.kills;
+        let has_system_killed = || self.kills.is_some() && memory::kills() > self.kills;
         Death { cause: cause.in_the_light_of(&last_words, has_system_killed), detail, last_words }
     }
 }

@@ -75,7 +75,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// A task that has nothing to do yet.
+    /// A task that has nothing to do yet, and what its keepers will report.
     ///
     /// # Errors
     /// `Internal` where the system gives no thread.
@@ -83,7 +83,7 @@ impl Task {
         settings: Settings,
         directory: Directory,
         defaults: watch::Sender<Vec<ModelView>>,
-    ) -> Result<Self> {
+    ) -> Result<(Self, mpsc::Receiver<KeeperEvent>)> {
         let policy = Policy {
             spares: settings.spares,
             idle_timeout: settings.idle_timeout,
@@ -93,9 +93,8 @@ impl Task {
         // The hasher's keys are random, which is all that the jitter needs.
         let mut roster = Roster::new(policy, RandomState::new().build_hasher().finish());
         settings.called.iter().for_each(|model| roster.announce(model.clone()));
-        // Replaced by the one of `run`, which has the other end.
-        let (keeper_events, _) = mpsc::channel(1);
-        Ok(Self {
+        let (keeper_events, reports) = mpsc::channel(QUEUE);
+        let task = Self {
             roster,
             spawner: Spawner::start()?,
             directory,
@@ -113,13 +112,12 @@ impl Task {
             told: None,
             defaults,
             settings,
-        })
+        };
+        Ok((task, reports))
     }
 
     /// Runs until it is told to stop, or nobody is left who could tell it anything.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
-        let (sender, mut keeper_events) = mpsc::channel(QUEUE);
-        self.keeper_events = sender;
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Message>, mut reports: mpsc::Receiver<KeeperEvent>) {
         let mut ticked = Instant::now();
         self.on(Event::Tick);
         let done = loop {
@@ -140,7 +138,7 @@ impl Task {
                 // Deaths first: a lease that ends with its worker must not bring a dead one back. Then what frees
                 // workers, before who wants some.
                 biased;
-                Some(event) = keeper_events.recv() => event,
+                Some(event) = reports.recv() => event,
                 Some(used) = self.uses.join_next_with_id() => match self.used(used) {
                     Some(event) => event,
                     None => continue,
@@ -162,7 +160,7 @@ impl Task {
             self.on(event);
         };
         // Who still has something to tell must not wait for us to hear it.
-        drop((keeper_events, inbox));
+        drop((reports, inbox));
         self.end().await;
         if let Some(done) = done {
             done.send(()).unwrap_or_default();
@@ -210,8 +208,8 @@ impl Task {
             Message::Lease { model, again, reply } => {
                 if let ModelId::Whisper(path) = &model {
                     // In memory a model is a little larger than its file.
-                    let size = std::fs::metadata(path).map_or(0, |file| file.len());
-                    self.roster.expect_size(&model, size + size / 4);
+                    let size = || std::fs::metadata(path).map_or(0, |file| file.len() + file.len() / 4);
+                    self.roster.expect_size(&model, size);
                 }
                 // Whoever waits for a start waits as long as a start may take.
                 let longest = LONGEST_QUEUE.max(self.settings.load_timeout * 2);
@@ -260,7 +258,7 @@ impl Task {
     /// Forgets what was counted of models that the roster has forgotten.
     fn forget(&mut self) {
         let (roster, counters) = (&self.roster, &mut self.counters);
-        counters.retain(|model, _| roster.model(model).is_some());
+        counters.retain(|model, _| roster.knows(model));
     }
 
     fn now(&mut self) -> Moment {

@@ -9,10 +9,10 @@ mod offer;
 
 use crate::{
     error::{Error, Kind, Result},
+    signals::Signals,
     worker::{
         Worker,
         connection::{self, DRAIN, Stopping},
-        signals::Signals,
         thread::Stage,
     },
 };

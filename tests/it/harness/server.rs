@@ -34,13 +34,6 @@ impl Server {
         Self::of(sandbox, sandbox.command(&args), "listening on")
     }
 
-    /// Starts `speechctl worker --listen` on a port that the system chose, for an engine by its flags.
-    pub(crate) fn worker_alone(sandbox: &Sandbox, engine: &[&str]) -> Self {
-        let mut args = vec!["worker", "--listen", "127.0.0.1:0"];
-        args.extend(engine);
-        Self::of(sandbox, sandbox.command(&args), "worker listening on")
-    }
-
     /// Starts whatever prints `speechctl: SAYS ADDRESS` once it is ready.
     pub(crate) fn of(sandbox: &Sandbox, mut command: Command, says: &str) -> Self {
         // Its log goes to a file: an unread pipe would be full some time.

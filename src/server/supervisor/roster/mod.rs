@@ -288,10 +288,13 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         }
     }
 
-    /// Takes note of how much memory a model will take, as far as that can be told before it is loaded.
-    pub(super) fn expect_size(&mut self, model: &ModelId, size: u64) {
+    /// Takes note of how much memory a model will take, as far as that can be told before it is loaded. Asked only where
+    /// nothing is known yet.
+    pub(super) fn expect_size(&mut self, model: &ModelId, size: impl FnOnce() -> u64) {
         let pool = self.pools.entry(model.clone()).or_default();
-        pool.size = pool.size.max(size);
+        if pool.size == 0 {
+            pool.size = size();
+        }
     }
 
     /// Makes a model known before anybody asks for it.

@@ -23,6 +23,11 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         self.pools.get(id).map(|pool| self.model_view(id, pool))
     }
 
+    /// Whether a model is remembered.
+    pub(in crate::server::supervisor) fn knows(&self, id: &ModelId) -> bool {
+        self.pools.contains_key(id)
+    }
+
     /// The model of a worker.
     pub(in crate::server::supervisor) fn model_of(&self, number: WorkerNumber) -> Option<ModelId> {
         self.workers.get(&number).map(|entry| entry.model.clone())

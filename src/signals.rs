@@ -1,18 +1,18 @@
-//! The signals that ask a worker to end.
+//! The signals that ask this process to end.
 
 use crate::error::{Error, Kind, Result};
 use tokio::signal::unix::{self, SignalKind};
 
 /// Hears Ctrl-C and its like.
 #[derive(Debug)]
-pub(super) struct Signals([unix::Signal; 4]);
+pub(crate) struct Signals([unix::Signal; 4]);
 
 impl Signals {
     /// Begins to hear them: from now on none of them ends the process by itself.
     ///
     /// # Errors
     /// `Internal` where the system does not let it.
-    pub(super) fn listen() -> Result<Self> {
+    pub(crate) fn listen() -> Result<Self> {
         let hear =
             |kind| unix::signal(kind).map_err(|cause| Error::new(Kind::Internal, "cannot hear signals").because(cause));
         Ok(Self([
@@ -24,7 +24,7 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         let [interrupts, terminations, hangups, quits] = &mut self.0;
         tokio::select! {
             _ = interrupts.recv() => {}
