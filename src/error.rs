@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Deadline,
     /// The caller gave up.
     Cancelled,
+    /// Somebody else has taken over what the caller was doing.
+    Superseded,
     /// Data that was accepted can no longer be read back.
     DataLoss,
     /// A microphone, a speaker, a file or a pipe failed.
@@ -43,7 +45,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind, for tables that have to be complete.
-    pub(crate) const ALL: [Kind; 14] = [
+    pub(crate) const ALL: [Kind; 15] = [
         Kind::InvalidInput,
         Kind::NotFound,
         Kind::NotInstalled,
@@ -52,6 +54,7 @@ impl Kind {
         Kind::Unavailable,
         Kind::Deadline,
         Kind::Cancelled,
+        Kind::Superseded,
         Kind::DataLoss,
         Kind::Io,
         Kind::Config,

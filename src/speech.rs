@@ -95,6 +95,32 @@ pub(crate) fn append(text: &mut String, piece: &str) {
     text.push_str(piece);
 }
 
+/// Characters of transcript that the next window is told: Whisper takes 224 tokens of at least about four.
+pub(crate) const CONTEXT: usize = 800;
+
+/// The last characters of a text, from the beginning of a word on.
+pub(crate) fn tail(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().skip(count - most).collect();
+    match cut.split_once(' ') {
+        Some((_, words)) => words.to_owned(),
+        None => cut,
+    }
+}
+
+/// Whether a text says only that nothing is said, as Whisper puts it.
+pub(crate) fn is_no_speech(text: &str) -> bool {
+    let text = text.trim();
+    let inner = text.strip_prefix(['[', '(']).and_then(|text| text.strip_suffix([']', ')']));
+    text.is_empty() || inner.is_some_and(|inner| NO_SPEECH.contains(&inner.trim().to_lowercase().as_str()))
+}
+
+/// What stands between the brackets then.
+const NO_SPEECH: [&str; 3] = ["blank_audio", "blank audio", "silence"];
+
 /// Whether a character belongs to a script that is written without spaces between words.
 pub(crate) fn is_unspaced(character: char) -> bool {
     matches!(character,
@@ -255,6 +281,21 @@ impl fmt::Display for ModelId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn context_begins_with_a_word() {
+        assert_eq!(tail("turn on the light", 100), "turn on the light");
+        assert_eq!(tail("turn on the light", 8), "light");
+        assert_eq!(tail("ööööööööö", 3), "ööö");
+    }
+
+    #[test]
+    fn marks_of_silence_are_no_speech() {
+        for text in ["", " [BLANK_AUDIO]", "[ Silence ]", "(silence)"] {
+            assert!(is_no_speech(text), "{text:?}");
+        }
+        assert!(!is_no_speech("silence") && !is_no_speech("[Music]") && !is_no_speech("(silence) then"));
+    }
 
     fn segment(text: &str) -> Segment {
         Segment { text: text.to_owned(), ..Segment::default() }

@@ -33,7 +33,7 @@ impl From<Kind> for Exit {
             Kind::Config | Kind::Unsupported => Exit::Usage,
             Kind::InvalidInput | Kind::NotFound => Exit::Input,
             Kind::NotInstalled => Exit::NotInstalled,
-            Kind::Unavailable | Kind::Busy | Kind::Deadline => Exit::TryAgain,
+            Kind::Unavailable | Kind::Busy | Kind::Deadline | Kind::Superseded => Exit::TryAgain,
             Kind::Io => Exit::Io,
             Kind::Unauthenticated | Kind::Denied => Exit::Credentials,
             Kind::Cancelled => Exit::Interrupted,

@@ -31,6 +31,7 @@ pub(crate) struct Speech(pub(crate) Shared);
 #[tonic::async_trait]
 impl pb::speech_recognition_server::SpeechRecognition for Speech {
     type RecognizeFileStream = Messages<pb::RecognizeFileResponse>;
+    type StreamingRecognizeStream = Messages<pb::StreamingRecognizeResponse>;
     type SynthesizeStream = Messages<pb::SynthesizeResponse>;
 
     async fn recognize(
@@ -70,6 +71,13 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
         let shared = self.0.clone();
         let messages = request.into_inner();
         Ok(Response::new(respond(deadline, move |out| recognize_file(shared, messages, deadline, paths, out))))
+    }
+
+    async fn streaming_recognize(
+        &self,
+        _request: Request<Streaming<pb::StreamingRecognizeRequest>>,
+    ) -> Result<Response<Self::StreamingRecognizeStream>, Status> {
+        Err(Error::new(crate::error::Kind::Unsupported, "not yet").into())
     }
 
     async fn synthesize(

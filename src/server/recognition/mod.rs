@@ -15,9 +15,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
 use windows::{Window, Windows};
 
-/// Characters of transcript that the next window is told: Whisper takes 224 tokens of at least about four.
-const CONTEXT: usize = 800;
-
 /// How a recording is to be written down. Checked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Options {
@@ -126,7 +123,7 @@ impl Recognition {
             if !transcript.language.is_empty() {
                 self.language = transcript.language;
             }
-            self.context = tail(&speech::join(&segments), CONTEXT);
+            self.context = speech::tail(&speech::join(&segments), speech::CONTEXT);
         }
         let up_to = self.windows.decide(&window, transcript.decided);
         Ok(Decided { segments, up_to, received: self.windows.received() })
@@ -206,19 +203,6 @@ pub(crate) fn next_request_id() -> String {
     NEXT.fetch_add(1, Ordering::Relaxed).to_string()
 }
 
-/// The last characters of a text, from the beginning of a word on.
-fn tail(text: &str, most: usize) -> String {
-    let count = text.chars().count();
-    if count <= most {
-        return text.to_owned();
-    }
-    let cut: String = text.chars().skip(count - most).collect();
-    match cut.split_once(' ') {
-        Some((_, words)) => words.to_owned(),
-        None => cut,
-    }
-}
-
 /// What is wrong with options, by the rules that hold for every engine.
 ///
 /// # Errors
@@ -250,13 +234,6 @@ pub(crate) fn check(options: &Options) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn context_begins_with_a_word() {
-        assert_eq!(tail("turn on the light", 100), "turn on the light");
-        assert_eq!(tail("turn on the light", 8), "light");
-        assert_eq!(tail("ööööööööö", 3), "ööö");
-    }
 
     #[test]
     fn options_out_of_range_are_refused_by_name() {

@@ -26,9 +26,6 @@ const DEFAULT_BEAM: i32 = 5;
 /// whisper.cpp counts time in hundredths of a second.
 const SAMPLES_PER_TICK: i64 = Samples::RATE as i64 / 100;
 
-/// What whisper.cpp takes for silence where its models write it down.
-const SILENCE_MARKS: &[&str] = &["[BLANK_AUDIO]", "[ Silence ]", "[SILENCE]", "(silence)"];
-
 /// A Whisper model in memory.
 pub(super) struct Whisper {
     context: WhisperContext,
@@ -173,13 +170,9 @@ impl Whisper {
             _ => length,
         };
         let language = whisper_rs::get_lang_str(state.full_lang_id_from_state()).unwrap_or("en").to_owned();
-        let segments = segments.into_iter().filter(|segment| !is_silence(&segment.text)).collect();
+        let segments = segments.into_iter().filter(|segment| !speech::is_no_speech(&segment.text)).collect();
         Ok((state, Decoded { segments, language, decided }))
     }
-}
-
-fn is_silence(text: &str) -> bool {
-    text.is_empty() || SILENCE_MARKS.contains(&text)
 }
 
 fn segments(state: &WhisperState, with_words: bool) -> Result<Vec<Segment>> {
