@@ -18,11 +18,23 @@ pub(crate) fn cache_folder(env: impl Fn(&str) -> Option<OsString>) -> PathBuf {
     absolute("XDG_CACHE_HOME")
         .or_else(|| absolute("HOME").filter(|home| home.is_dir()).map(|home| home.join(".cache")))
         .map(|folder| folder.join("speechctl"))
-        // A folder that all users share: each has a place of their own in it.
-        .unwrap_or_else(|| {
-            let user = rustix::process::geteuid().as_raw();
-            absolute("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")).join(format!("speechctl-{user}"))
-        })
+        .unwrap_or_else(|| temporary(&absolute))
+}
+
+/// The folder for what must outlive the program: `$XDG_STATE_HOME/speechctl`, else `~/.local/state/speechctl`, else
+/// below the folder for temporary files.
+pub(crate) fn state_folder(env: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").filter(|home| home.is_dir()).map(|home| home.join(".local/state")))
+        .map(|folder| folder.join("speechctl"))
+        .unwrap_or_else(|| temporary(&absolute).join("state"))
+}
+
+/// A folder below the one for temporary files, which all users share: each has a place of their own in it.
+fn temporary(absolute: &impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
+    let user = rustix::process::geteuid().as_raw();
+    absolute("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")).join(format!("speechctl-{user}"))
 }
 
 /// Reads the environment of this process.
@@ -72,6 +84,10 @@ mod tests {
         assert_eq!(cache_folder(home), Path::new("/.cache/speechctl"));
         let relative = env_of(&[("XDG_CACHE_HOME", "c"), ("HOME", "/nowhere"), ("TMPDIR", "/t")]);
         assert!(cache_folder(relative).display().to_string().starts_with("/t/speechctl-"));
+        let state = env_of(&[("XDG_STATE_HOME", "/s"), ("HOME", "/")]);
+        assert_eq!(state_folder(state), Path::new("/s/speechctl"));
+        assert_eq!(state_folder(env_of(&[("HOME", "/")])), Path::new("/.local/state/speechctl"));
+        assert!(state_folder(env_of(&[])).ends_with("state"));
         assert!(cache_folder(env_of(&[])).display().to_string().starts_with("/tmp/speechctl-"));
     }
 }

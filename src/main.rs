@@ -20,6 +20,7 @@ mod client;
 mod config;
 mod error;
 mod flags;
+mod listening;
 mod models;
 mod proto;
 mod server;

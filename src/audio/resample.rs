@@ -58,6 +58,23 @@ impl Resampler {
         Ok(Self { conversion: Some(Conversion::try_new(from, to)?) })
     }
 
+    /// Prepares to go on in the middle of a stream, of which the input from `start` on is at hand. Says from where on it
+    /// is to be fed, which is at or a little behind `start`, and the position of the first sample that comes out; from
+    /// there on the output is that of the whole stream, to the bit.
+    pub(crate) fn resume(from: u32, to: u32, start: u64) -> Result<(Self, u64, u64)> {
+        let mut resampler = Self::try_new(from, to)?;
+        let (fed, given) = match &mut resampler.conversion {
+            Some(conversion) if start > 0 => conversion.resume(start),
+            _ => (start, start),
+        };
+        Ok((resampler, fed, given))
+    }
+
+    /// How much input before a position must be at hand, at least, to go on there.
+    pub(crate) fn memory(&self) -> u64 {
+        self.conversion.as_ref().map_or(0, |conversion| 4 * conversion.fft.input_frames_max() as u64)
+    }
+
     /// Takes samples at the first rate and gives those at the second that are certain by now: none, or some blocks.
     pub(crate) fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
         match &mut self.conversion {
@@ -96,6 +113,20 @@ impl Conversion {
         Ok(Self { fft, from, to, pending, taken: 0, given: 0, delay, scratch })
     }
 
+    /// Goes to the first block that begins at `start` or behind it. The transform remembers one block: the output of the
+    /// first is not whole, and is dropped.
+    fn resume(&mut self, start: u64) -> (u64, u64) {
+        let padding = self.pending.len() as u64;
+        let (block, room) = (self.fft.input_frames_max() as u64, self.scratch.len() as u64);
+        let number = (start + padding).div_ceil(block);
+        self.pending.clear();
+        self.taken = number * block - padding;
+        // The delay is at most one block, which is dropped at the start of a stream as well.
+        self.given = (number + 1) * room - self.delay as u64;
+        self.delay = self.scratch.len();
+        (self.taken, self.given)
+    }
+
     fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
         self.taken += samples.len() as u64;
         self.pending.extend_from_slice(samples);
@@ -112,7 +143,8 @@ impl Conversion {
     }
 
     fn finish(mut self) -> Result<Vec<f32>> {
-        let left = usize::try_from(self.due() - self.given).map_err(broken)?;
+        // One that was resumed at the very end has nothing to give.
+        let left = usize::try_from(self.due().saturating_sub(self.given)).map_err(broken)?;
         let block = self.fft.input_frames_next();
         let mut output = Vec::new();
         while output.len() < left {
@@ -174,6 +206,30 @@ mod tests {
 
     fn tone(rate: u32, hertz: f64, count: usize) -> Vec<f32> {
         (0..count).map(|at| (0.5 * (TAU * hertz * at as f64 / f64::from(rate)).sin()) as f32).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_stream_goes_on_in_its_middle(
+            rate in proptest::sample::select(USUAL.to_vec()),
+            start in 0usize..60_000,
+            length in 0usize..100_000,
+        ) {
+            let samples: Vec<f32> = (0..length).map(|n| ((n * 7919) % 997) as f32 / 997.0 - 0.5).collect();
+            let whole = resample(rate, 16_000, &samples);
+            let (mut resampler, fed, given) = Resampler::resume(rate, 16_000, start as u64).unwrap();
+            prop_assert!(fed >= start as u64 && fed - start as u64 <= resampler.memory());
+            // Who has `memory` before a position can go on at it.
+            prop_assert!((given * u64::from(rate)).div_ceil(16_000) <= start as u64 + resampler.memory());
+            if fed as usize <= length {
+                let mut output = resampler.push(&samples[fed as usize..]).unwrap();
+                output.extend(resampler.finish().unwrap());
+                let rest = whole.get(given as usize..).unwrap_or_default();
+                prop_assert_eq!(output.map_bits(), rest.to_vec().map_bits());
+            }
+        }
     }
 
     #[test]

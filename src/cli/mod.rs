@@ -5,6 +5,7 @@ mod exit;
 mod pages;
 mod private;
 mod serve;
+mod sessions;
 
 use crate::{
     client::{self, Context, output},

@@ -9,6 +9,7 @@ use crate::{
     shutdown,
 };
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,6 +23,11 @@ pub(super) fn spawner() -> (Spawner, Folder) {
     let folder = Folder::default();
     let place = Arc::clone(&folder);
     (Box::new(move || Box::pin(start(Arc::clone(&place)))), folder)
+}
+
+/// Where such a server keeps what is said to it: a folder of its own, which `speechctl sessions` finds if it dies.
+fn own_state() -> PathBuf {
+    config::state_folder(config::env).join(format!("private-{}", std::process::id()))
 }
 
 async fn start(place: Folder) -> Result<PrivateServer> {
@@ -55,6 +61,8 @@ async fn start(place: Folder) -> Result<PrivateServer> {
         self_check: Duration::ZERO,
         worker_memory: super::serve::worker_memory(None),
         registration: None,
+        sessions: super::sessions::defaults(own_state(), 0),
+        restores: false,
     };
     let bound = Bound::bind(settings).await?;
     place.lock().unwrap_or_else(PoisonError::into_inner).replace(folder);

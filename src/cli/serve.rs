@@ -91,6 +91,9 @@ pub(super) struct Args {
     /// The most memory that a worker may take, such as 2G; 0 = no limit [default: three quarters of what there is]
     #[arg(long, value_name = "SIZE", value_parser = flags::size, help_heading = "Workers")]
     worker_memory: Option<u64>,
+
+    #[command(flatten)]
+    sessions: super::sessions::Args,
 }
 
 /// When to start a worker before it is needed.
@@ -126,6 +129,8 @@ pub(super) fn worker_memory(wanted: Option<u64>) -> Option<u64> {
 /// Serves until a signal.
 pub(super) async fn run(args: Args) -> Result<()> {
     let (notice, listener) = shutdown::channel();
+    let address = args.listen.first().cloned().unwrap_or_default();
+    let sessions = args.sessions.settings(&address, args.threads.unwrap_or(0));
     let settings = Settings {
         listen: args.listen,
         insecure: args.insecure,
@@ -143,6 +148,8 @@ pub(super) async fn run(args: Args) -> Result<()> {
         self_check: args.self_check,
         worker_memory: worker_memory(args.worker_memory),
         registration: args.registration.zip(args.registration_token),
+        sessions,
+        restores: true,
     };
     // Before the line that says ready: whoever reads it may send a signal at once.
     let signals = tokio::spawn(escalate_on_signals(Signals::listen()?, notice));

@@ -38,6 +38,8 @@ pub(crate) struct Gap {
     pub(crate) end: Samples,
     /// What killed the engines.
     pub(crate) reason: String,
+    /// The audio itself, for a report; empty once the gap has been logged.
+    pub(crate) audio: Vec<i16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,7 +109,10 @@ impl Closing {
     fn gap(&mut self, piece: Piece, reason: &str) {
         match self.gaps.last_mut() {
             Some(last) if last.end == piece.from => last.end = piece.to,
-            _ => self.gaps.push(Gap { start: piece.from, end: piece.to, reason: reason.to_owned() }),
+            _ => {
+                let (start, end, reason) = (piece.from, piece.to, reason.to_owned());
+                self.gaps.push(Gap { start, end, reason, audio: Vec::new() });
+            }
         }
     }
 }
@@ -141,7 +146,10 @@ mod tests {
         let (closing, decodes) = close(30 * SECOND, &[10 * SECOND]);
         assert_eq!((closing.gaps.len(), closing.deaths), (1, 8));
         let gap = &closing.gaps[0];
-        assert!(gap.end.0 - gap.start.0 <= SECOND && (gap.start.0..gap.end.0).contains(&(10 * SECOND + 1000)), "{gap:?}");
+        assert!(
+            gap.end.0 - gap.start.0 <= SECOND && (gap.start.0..gap.end.0).contains(&(10 * SECOND + 1000)),
+            "{gap:?}"
+        );
         assert!(decodes <= 13, "{decodes}");
     }
 
@@ -155,7 +163,7 @@ mod tests {
         assert_eq!(closing.next(), Some((Samples(0), to)));
         closing.killed("SIGSEGV", |from, _| from);
         assert_eq!(closing.next(), None);
-        assert_eq!(closing.gaps, [Gap { start: Samples(0), end: to, reason: "SIGSEGV".to_owned() }]);
+        assert_eq!(closing.gaps, [Gap { start: Samples(0), end: to, reason: "SIGSEGV".to_owned(), audio: Vec::new() }]);
     }
 
     proptest! {

@@ -18,8 +18,9 @@ mod detector;
 mod endpoint;
 mod rules;
 mod session;
+mod voice;
 
-pub(crate) use detector::Detector;
 pub(crate) use endpoint::TimedOut;
 pub(crate) use rules::Rules;
-pub(crate) use session::{Checkpoint, Decode, Decided, Effect, Event, Gap, Past, Purpose, Session};
+pub(crate) use session::{Checkpoint, Decided, Decode, Effect, Event, Gap, Past, Purpose, Session};
+pub(crate) use voice::VoiceDetector;

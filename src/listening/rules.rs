@@ -37,7 +37,7 @@ impl Default for Rules {
             end_silence: seconds(0.8),
             longest: seconds(WINDOW),
             threshold: 0.5,
-            shortest: seconds(0.1),
+            shortest: seconds(0.05),
             padding: seconds(0.3),
             start_timeout: None,
             end_timeout: None,
@@ -46,7 +46,7 @@ impl Default for Rules {
 }
 
 /// How much less likely than at the start of speech a frame may be to go on with it: words trail off.
-const HYSTERESIS: f32 = 0.15;
+const HYSTERESIS: f32 = 0.2;
 
 impl Rules {
     /// Below this probability a frame is silence.

@@ -1,5 +1,6 @@
 //! One streaming recognition: events in, effects out.
 
+pub(crate) use super::closing::Gap;
 use super::{
     agreement::Agreement,
     closing::{Closing, Utterance},
@@ -7,7 +8,6 @@ use super::{
     endpoint::{Endpointer, Mark, Silence, TimedOut},
     rules::Rules,
 };
-pub(crate) use super::closing::Gap;
 use crate::speech::{self, Samples, Segment};
 use std::collections::VecDeque;
 
@@ -434,7 +434,10 @@ impl<D: Detector> Session<D> {
     }
 
     fn decide(&mut self, closing: Closing, effects: &mut Vec<Effect>) {
-        let Closing { utterance, segments, gaps, language, .. } = closing;
+        let Closing { utterance, segments, mut gaps, language, .. } = closing;
+        for gap in &mut gaps {
+            gap.audio = self.stretch(gap.start, gap.end).to_vec();
+        }
         self.commit(utterance.to);
         self.past.gaps += gaps.len() as i64;
         (self.past.silent_since, self.past.has_spoken) = (utterance.silence.since, utterance.silence.has_spoken);

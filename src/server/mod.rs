@@ -7,8 +7,10 @@ mod elsewhere;
 mod guard;
 mod listen;
 mod recognition;
+mod sessions;
 mod speaking;
 mod supervisor;
+mod wal;
 
 use crate::{
     error::{Error, Kind, Result},
@@ -20,6 +22,8 @@ use crate::{
 };
 use api::{models::Models, speech::Speech, tutorial::Tutorial};
 use guard::deadline::DeadlineLayer;
+use sessions::Sessions;
+pub(crate) use sessions::Settings as SessionSettings;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 pub(crate) use supervisor::{Spares, memory::total as total_memory};
 use supervisor::{Supervisor, registry::Registry};
@@ -30,6 +34,7 @@ use tokio::{
 };
 use tonic::{service::Routes, transport::Server};
 use tonic_health::ServingStatus;
+pub(crate) use wal::{Limits as SessionLimits, Syncing};
 
 /// The voice that speaks when nothing else is said.
 pub(crate) const DEFAULT_VOICE: &str = "en-us";
@@ -84,6 +89,11 @@ pub(crate) struct Settings {
     pub(crate) worker_memory: Option<u64>,
     /// Where workers may dial in, and the file for their tokens.
     pub(crate) registration: Option<(String, PathBuf)>,
+    /// How streaming recognitions are kept.
+    pub(crate) sessions: SessionSettings,
+    /// Whether to go on with sessions that a server before this one has left. Else their folder is made when there is
+    /// a first one.
+    pub(crate) restores: bool,
 }
 
 /// What all calls share. Cheap to clone.
@@ -98,6 +108,7 @@ struct Shared {
     stop: shutdown::Listener,
     /// Places for recordings that are being written down.
     recognitions: Arc<Semaphore>,
+    sessions: Sessions,
 }
 
 impl Shared {
@@ -228,7 +239,9 @@ impl Bound {
             defaults: defaults.clone(),
             stop: stop.clone(),
             recognitions: Arc::new(Semaphore::new(MAX_RECOGNITIONS)),
+            sessions: Sessions::new(self.settings.sessions.clone(), supervisor.clone(), stop.clone()),
         };
+        let sessions = shared.sessions.clone();
 
         let (health, health_service) = tonic_health::server::health_reporter();
         for name in names() {
@@ -242,6 +255,7 @@ impl Bound {
         if let Some(registry) = self.registry {
             tasks.spawn(registry.serve(supervisor.clone()));
         }
+        let resolver = shared.clone();
         let routes = routes(shared, health_service)?;
         let mut servers = JoinSet::new();
         for socket in self.sockets {
@@ -253,6 +267,9 @@ impl Bound {
             servers.spawn(listen::serve(socket, server, stop.clone()));
         }
         supervisor.meet(&self.called).await;
+        if self.settings.restores {
+            sessions.restore(|name| resolver.recognizer(name, Paths::Allowed)).await?;
+        }
         ready(&addresses)?;
         // A socket that fails ends the server: half a server is harder to notice than none.
         let outcome = tokio::select! {
@@ -277,6 +294,7 @@ impl Bound {
             },
         }
         servers.shutdown().await;
+        sessions.stop().await;
         supervisor.stop().await;
         tasks.shutdown().await;
         outcome

@@ -44,12 +44,7 @@ fn speech_has_a_beginning_and_an_end() {
     let found = marks(&rules(), "......####.....###");
     assert_eq!(
         found,
-        [
-            Mark::Started { at: Samples(4) },
-            ended(4, 10, 15),
-            Mark::Started { at: Samples(15) },
-            ended(15, 18, 18),
-        ]
+        [Mark::Started { at: Samples(4) }, ended(4, 10, 15), Mark::Started { at: Samples(15) }, ended(15, 18, 18),]
     );
 }
 

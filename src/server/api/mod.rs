@@ -4,6 +4,7 @@ pub(crate) mod models;
 pub(crate) mod page;
 pub(crate) mod respond;
 pub(crate) mod speech;
+mod streaming;
 pub(crate) mod tutorial;
 
 use crate::models::Paths;

@@ -10,10 +10,11 @@ use crate::{
             page::{self, Listed, Wish},
             paths_of,
             respond::{Messages, Outlet, respond},
+            streaming,
         },
         guard::deadline,
         recognition::{
-            self, Options, Recognition,
+            Options, Recognition,
             feed::{ByteStream, Feed},
         },
         speaking::{Listener, Utterance},
@@ -75,9 +76,16 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
 
     async fn streaming_recognize(
         &self,
-        _request: Request<Streaming<pb::StreamingRecognizeRequest>>,
+        request: Request<Streaming<pb::StreamingRecognizeRequest>>,
     ) -> Result<Response<Self::StreamingRecognizeStream>, Status> {
-        Err(Error::new(crate::error::Kind::Unsupported, "not yet").into())
+        let (deadline, paths) = (deadline::of(&request), paths_of(&request));
+        let (metadata, _, mut messages) = request.into_parts();
+        let attached = deadline::within(deadline, streaming::attach(&self.0, &metadata, &mut messages, paths)).await?;
+        let id = attached.id.parse().map_err(|_| Error::invalid("the session's name is no metadata"))?;
+        let work = move |out| streaming::converse(attached, messages, out);
+        let mut response = Response::new(respond(deadline, work));
+        response.metadata_mut().insert(streaming::SESSION, id);
+        Ok(response)
     }
 
     async fn synthesize(
@@ -126,37 +134,7 @@ struct Wanted {
 
 impl Wanted {
     fn try_new(config: pb::RecognitionConfig, shared: &Shared, paths: Paths) -> Result<Self> {
-        let invalid = |field: &str, message: String| Err(Error::invalid(message).in_field(format!("config.{field}")));
-        let Ok(task) = pb::RecognitionTask::try_from(config.task) else {
-            return invalid("task", format!("task {} does not exist", config.task));
-        };
-        let Ok(encoding) = pb::InputEncoding::try_from(config.encoding) else {
-            return invalid("encoding", format!("encoding {} does not exist", config.encoding));
-        };
-        let rate = u32::try_from(config.sample_rate_hertz).unwrap_or(u32::MAX);
-        let pcm_rate = match (encoding, rate) {
-            (pb::InputEncoding::Unspecified, 0) => None,
-            (pb::InputEncoding::Unspecified, _) => {
-                let message = "sample_rate_hertz is for bare samples; a file says its own".to_owned();
-                return invalid("sample_rate_hertz", message);
-            }
-            (pb::InputEncoding::Pcm16, 8_000..=192_000) => Some(rate),
-            (pb::InputEncoding::Pcm16, _) => {
-                let message = format!("sample rate {} Hz is not in 8000 to 192000", config.sample_rate_hertz);
-                return invalid("sample_rate_hertz", message);
-            }
-        };
-        let options = Options {
-            language: config.language,
-            translate: task == pb::RecognitionTask::Translate,
-            prompt: config.prompt,
-            words: config.word_times,
-            temperature: config.temperature,
-            beam_size: config.beam_size,
-            threads: config.threads,
-            fast: config.fast,
-        };
-        recognition::check(&options)?;
+        let (options, pcm_rate) = Options::try_new(&config)?;
         Ok(Self { model: shared.recognizer(&config.model, paths)?, options, pcm_rate })
     }
 

@@ -1,40 +1,19 @@
 //! Writing down one recording: window after window, each on whatever worker lives.
 
 pub(crate) mod feed;
+mod options;
 mod windows;
 
 use crate::{
-    audio,
     error::{Error, Result},
     proto::stt,
     server::supervisor::{Ended, Supervisor, lies::Transcript},
     speech::{self, ModelId, Samples, Segment},
 };
 use feed::Feed;
-use std::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use options::{Options, next_request_id};
 use tokio::time::Instant;
 use windows::{Window, Windows};
-
-/// How a recording is to be written down. Checked.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Options {
-    /// ISO 639-1, "auto", or empty for the model's own.
-    pub(crate) language: String,
-    /// Write down in English.
-    pub(crate) translate: bool,
-    /// What the recording is likely to go on from.
-    pub(crate) prompt: String,
-    /// Times of single words.
-    pub(crate) words: bool,
-    /// 0.0 to 1.0.
-    pub(crate) temperature: f32,
-    /// Candidates of the beam search; 0 = the engine's default.
-    pub(crate) beam_size: i32,
-    /// Threads; 0 = the worker's default.
-    pub(crate) threads: i32,
-    /// Short windows in less time, where the engine is sure.
-    pub(crate) fast: bool,
-}
 
 /// A recording on its way to being written down.
 pub(crate) struct Recognition {
@@ -113,7 +92,7 @@ impl Recognition {
     }
 
     async fn decode(&mut self, window: Window) -> Result<Decided> {
-        let request = self.request(&window);
+        let request = self.options.request(&window.samples, &self.language, &self.context, window.more_follows);
         let call = transcribe(&self.supervisor, &self.model, self.deadline, request, &window.samples);
         let transcript = read_ahead(&mut self.feed, &mut self.windows, &mut self.failed, call).await?;
         let segments: Vec<Segment> =
@@ -127,24 +106,6 @@ impl Recognition {
         }
         let up_to = self.windows.decide(&window, transcript.decided);
         Ok(Decided { segments, up_to, received: self.windows.received() })
-    }
-
-    fn request(&self, window: &Window) -> stt::TranscribeFileRequest {
-        let granularity = if self.options.words { "word" } else { "segment" };
-        stt::TranscribeFileRequest {
-            request_id: next_request_id(),
-            audio_data: audio::i16_to_bytes(&window.samples).into(),
-            language: self.language.clone(),
-            temperature: self.options.temperature,
-            timestamp_granularities: vec![granularity.to_owned()],
-            initial_prompt: self.context.clone(),
-            task: if self.options.translate { "translate" } else { "transcribe" }.to_owned(),
-            beam_size: self.options.beam_size,
-            threads: self.options.threads,
-            more_follows: window.more_follows,
-            fast: self.options.fast,
-            ..Default::default()
-        }
     }
 }
 
@@ -194,54 +155,5 @@ async fn read_ahead<T>(
                 Err(error) => *failed = Some(error),
             },
         }
-    }
-}
-
-/// A name for a request that no other of this server has.
-pub(crate) fn next_request_id() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed).to_string()
-}
-
-/// What is wrong with options, by the rules that hold for every engine.
-///
-/// # Errors
-/// `InvalidInput`, naming the field.
-pub(crate) fn check(options: &Options) -> Result<()> {
-    let refuse = |field: &str, message: String| Err(Error::invalid(message).in_field(format!("config.{field}")));
-    if !(0.0..=1.0).contains(&options.temperature) {
-        return refuse("temperature", format!("temperature {} is not between 0 and 1", options.temperature));
-    }
-    if !(0..=8).contains(&options.beam_size) {
-        return refuse("beam_size", format!("beam size {} is not between 1 and 8", options.beam_size));
-    }
-    if !(0..=256).contains(&options.threads) {
-        return refuse("threads", format!("{} threads: the number must be between 1 and 256", options.threads));
-    }
-    if options.prompt.len() > 16 * 1024 {
-        return refuse("prompt", "the prompt is longer than 16 KiB; models read its last 200 words or so".to_owned());
-    }
-    let is_language =
-        |text: &str| text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
-    if !is_language(&options.language) {
-        let language: String = options.language.chars().take(40).collect();
-        let message = format!("language {language:?} is not a code such as `en`, nor `auto`");
-        return refuse("language", message);
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_out_of_range_are_refused_by_name() {
-        let field = |options: Options| check(&options).expect_err("out of range").details().field.clone();
-        assert_eq!(field(Options { temperature: 2.0, ..Options::default() }).as_deref(), Some("config.temperature"));
-        assert_eq!(field(Options { beam_size: 9, ..Options::default() }).as_deref(), Some("config.beam_size"));
-        assert_eq!(field(Options { threads: -1, ..Options::default() }).as_deref(), Some("config.threads"));
-        assert_eq!(field(Options { language: "e n".into(), ..Options::default() }).as_deref(), Some("config.language"));
-        assert!(check(&Options::default()).is_ok());
     }
 }

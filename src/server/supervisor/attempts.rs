@@ -28,6 +28,7 @@ pub(crate) struct Attempts {
     from_outside: u32,
     /// Of those from outside.
     disconnections: u32,
+    is_insistent: bool,
 }
 
 /// What to do after a death.
@@ -40,9 +41,14 @@ pub(crate) enum Verdict {
 }
 
 impl Attempts {
-    /// Whether a death has been met.
+    /// Those of a call that was made before, by somebody who counts the deaths.
+    pub(crate) fn insistent() -> Self {
+        Self { is_insistent: true, ..Self::default() }
+    }
+
+    /// Whether the call was made before.
     pub(crate) fn is_repeat(&self) -> bool {
-        self.own_doing + self.from_outside > 0
+        self.is_insistent || self.own_doing + self.from_outside > 0
     }
 
     /// Takes note of a death under the call.

@@ -212,6 +212,11 @@ impl Supervisor {
         Call { supervisor: self.clone(), model, deadline, attempts: Attempts::default() }
     }
 
+    /// Begins a call that waits, where a model has failed, until it may be tried again.
+    pub(crate) fn insist(&self, model: ModelId) -> Call {
+        Call { supervisor: self.clone(), model, deadline: None, attempts: Attempts::insistent() }
+    }
+
     /// Lists the voices of a synthesiser.
     ///
     /// # Errors

@@ -30,6 +30,8 @@ pub(super) enum Fault {
     Crash,
     /// Ends the process with status 0, as if all were well.
     Exit,
+    /// Aborts where the audio holds this very sample, of 16 bits: `poison@12345`.
+    Poison,
     /// Does nothing any more.
     Hang,
     /// Takes as long as the audio lasts.
@@ -71,9 +73,10 @@ pub(super) enum Fault {
 }
 
 /// Every fault by its name.
-const NAMES: [(&str, Fault); 21] = [
+const NAMES: [(&str, Fault); 22] = [
     ("crash", Fault::Crash),
     ("exit", Fault::Exit),
+    ("poison", Fault::Poison),
     ("hang", Fault::Hang),
     ("slow", Fault::Slow),
     ("garbage", Fault::Garbage),
@@ -118,13 +121,23 @@ impl Faults {
         self.0.iter().find(|(has, _)| *has == fault).map(|(_, number)| *number)
     }
 
+    /// Lets happen what happens with certain samples.
+    pub(super) fn strike_at_samples(&self, samples: &[f32]) {
+        let Some(deadly) = self.number(Fault::Poison) else { return };
+        if samples.iter().any(|sample| u64::try_from((sample * 32768.0) as i64) == Ok(deadly.as_secs())) {
+            crash();
+        }
+    }
+
     /// Lets every fault happen whose time lies in `from..to` of the audio.
     ///
     /// # Errors
     /// `Cancelled`, where it took so long that the caller gave up.
     pub(super) fn strike(&self, from: Duration, to: Duration, cancel: &Cancel) -> Result<()> {
         for (fault, at) in &self.0 {
-            if (from..to).contains(at) {
+            if *fault == Fault::Poison {
+                // Its number is no time.
+            } else if (from..to).contains(at) {
                 happen(*fault, to - from, cancel)?;
             } else if *fault == Fault::Slow {
                 slow(to - from, cancel)?;

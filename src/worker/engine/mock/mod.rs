@@ -115,6 +115,7 @@ impl Recognizer for Mock {
         let mut start = 0;
         for second in window.get(..decided).unwrap_or_default().chunks(SECOND) {
             cancel.check()?;
+            self.faults.strike_at_samples(second);
             self.faults.strike(at(start), at(start + second.len()), cancel)?;
             segments.push(segment(second, start, hint.words));
             start += second.len();

@@ -1,0 +1,190 @@
+//! How a session begins: anew, or from what its log holds.
+
+use super::{Task, effects::Pace};
+use crate::{
+    error::{Error, Kind, Result},
+    listening::{Checkpoint, Decided, Event, Past, Session},
+    proto::v1::{self as pb, session_done::Reason},
+    server::{
+        sessions::{Inner, config::Config, intake::Intake, stored},
+        wal::{Note, Restored, SessionId},
+    },
+};
+use std::{collections::VecDeque, sync::Arc};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
+
+/// What a log holds, in our own words.
+#[derive(Debug, Default)]
+pub(in crate::server::sessions) struct Revived {
+    checkpoint: Checkpoint,
+    decided: VecDeque<Decided>,
+    epoch: i64,
+    acknowledged: i64,
+    has_ended: bool,
+    is_closed: bool,
+    /// Where its audio starts, in the client's clock, and the audio.
+    audio_start: i64,
+    audio: Vec<i16>,
+    /// Where the client goes on.
+    received: i64,
+}
+
+impl Revived {
+    /// Reads a log; gives how the session was opened, too.
+    ///
+    /// # Errors
+    /// `DataLoss` where it cannot be read.
+    pub(in crate::server::sessions) fn read(restored: Restored) -> Result<(stored::Opened, Self)> {
+        let mut revived = Self {
+            audio_start: restored.audio_start.0,
+            audio: restored.audio,
+            received: restored.next.0,
+            ..Self::default()
+        };
+        let mut opened = None;
+        for note in restored.notes {
+            match note {
+                Note::Open { config } => opened = Some(stored::read_opened(&config)?),
+                Note::Final { message, state, .. } => {
+                    revived.checkpoint = stored::read_step(&state)?.0;
+                    revived.decided.extend(stored::read_step(&message)?.1);
+                }
+                Note::Commit { state, .. } => {
+                    let (checkpoint, decided) = stored::read_step(&state)?;
+                    revived.checkpoint = checkpoint;
+                    revived.decided.extend(decided);
+                }
+                Note::Epoch { number } => revived.epoch = number,
+                Note::Ended { .. } => revived.has_ended = true,
+                Note::Acked { seq } => revived.acknowledged = seq,
+                Note::Closed => revived.is_closed = true,
+            }
+        }
+        let acknowledged = revived.acknowledged;
+        let is_known = |decided: &Decided| decided.seq.is_none_or(|seq| seq <= acknowledged);
+        while revived.decided.front().is_some_and(is_known) && acknowledged > 0 {
+            revived.decided.pop_front();
+        }
+        let opened = opened.ok_or_else(|| Error::new(Kind::DataLoss, "a session's log does not say how it began"))?;
+        Ok((opened, revived))
+    }
+}
+
+impl Task {
+    /// A session that begins, or goes on with what its log held.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a rate that cannot be.
+    pub(in crate::server::sessions) fn try_new(
+        inner: Arc<Inner>,
+        id: SessionId,
+        resume_key: String,
+        config: Config,
+        revived: Option<Revived>,
+    ) -> Result<Self> {
+        let Revived { checkpoint, decided, epoch, acknowledged, has_ended, is_closed, audio_start, audio, received } =
+            revived.unwrap_or_default();
+        let (finals, gaps, committed) = (checkpoint.finals, checkpoint.gaps, checkpoint.committed);
+        // What is over needs no audio any more, and has none.
+        let (intake, first, mut heard) = match is_closed {
+            true => (Intake::try_new(config.rate)?, committed, Vec::new()),
+            false => Intake::restore(config.rate, audio_start, &audio)?,
+        };
+        // After a power cut, audio may be missing before what was decided; nobody hears it again.
+        let length = usize::try_from(committed.0 - first.0).unwrap_or(0);
+        if heard.len() < length {
+            heard.resize(length, 0);
+        }
+        let rest = heard.split_off(length);
+        let past = Past { checkpoint, before: heard, epoch };
+        let session = Session::restore(&config.rules, config.options.prompt.clone(), past);
+        let done = is_closed.then(|| pb::SessionDone {
+            reason: Reason::EndOfAudio.into(),
+            audio_end: config.to_client(committed),
+            finals,
+            gaps,
+        });
+        let wait = if is_closed { inner.settings.linger } else { inner.settings.wait };
+        Ok(Self {
+            id,
+            resume_key,
+            inner,
+            config,
+            intake,
+            session,
+            listener: None,
+            listeners: 0,
+            received,
+            decided,
+            finals,
+            gaps,
+            acknowledged,
+            markers: 0,
+            noted: committed,
+            work: JoinSet::new(),
+            pace: Pace::default(),
+            room: watch::channel(true).0,
+            has_ended,
+            is_client_gone: false,
+            done,
+            failed: None,
+            until: Some(Instant::now() + wait),
+            backlog: rest,
+        })
+    }
+
+    /// Hears once more what was heard before the server died.
+    pub(super) async fn revive(&mut self) -> Result<()> {
+        if self.done.is_some() || self.received == 0 {
+            return Ok(());
+        }
+        let number = self.session.epoch();
+        self.inner.desk().await?.note(&self.id, Note::Epoch { number }).await?;
+        let backlog = std::mem::take(&mut self.backlog);
+        self.on(Event::Audio(backlog)).await?;
+        if self.has_ended { self.finish().await } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::speech::Samples;
+
+    #[test]
+    fn a_log_is_read() {
+        let state = |finals, seq: Option<i64>| {
+            let checkpoint = Checkpoint { finals, committed: Samples(finals * 100), ..Checkpoint::default() };
+            let decided = seq.map(|seq| Decided {
+                utterance: seq,
+                from: Samples(0),
+                speech_end: Samples(1),
+                to: Samples(2),
+                seq: Some(seq),
+                segments: Vec::new(),
+                language: String::new(),
+                gaps: Vec::new(),
+            });
+            stored::step(&checkpoint, decided.as_ref())
+        };
+        let note = |seq| Note::Final { seq, to: Samples(0), message: state(seq, Some(seq)), state: state(seq, None) };
+        let open = prost::Message::encode_to_vec(&stored::Opened { model: "mock".into(), ..Default::default() });
+        let notes = vec![
+            Note::Open { config: open },
+            note(1),
+            Note::Epoch { number: 7 },
+            note(2),
+            Note::Acked { seq: 1 },
+            Note::Commit { to: Samples(0), state: state(3, None) },
+            Note::Ended { at: Samples(300) },
+        ];
+        let restored = Restored { notes, next: Samples(300), ..Restored::default() };
+        let (opened, revived) = Revived::read(restored).expect("it is whole");
+        assert_eq!(opened.model, "mock");
+        assert_eq!((revived.epoch, revived.acknowledged, revived.received), (7, 1, 300));
+        assert_eq!(revived.checkpoint.committed, Samples(300));
+        assert_eq!(revived.decided.iter().filter_map(|decided| decided.seq).collect::<Vec<_>>(), [2]);
+        assert!(revived.has_ended && !revived.is_closed);
+        assert_eq!(Revived::read(Restored::default()).expect_err("nothing").kind(), Kind::DataLoss);
+    }
+}
