@@ -2,6 +2,7 @@
 //! together, and so are client and server, which do not know each other.
 
 mod exit;
+mod leftovers;
 mod pages;
 mod private;
 mod serve;
@@ -68,6 +69,8 @@ enum Command {
     Voices(client::voices::Args),
     /// List the workers of a server
     Ps(client::ps::Args),
+    /// List and recover what servers that died have left behind
+    Sessions(leftovers::Args),
     /// Run the gRPC service
     Serve(serve::Args),
     /// Print what makes a shell complete speechctl's flags
@@ -129,6 +132,8 @@ fn dispatch(cli: Cli) -> Result<()> {
             let connect = args.connect.clone().without_spawning();
             client_verb(mood, &connect, "cannot list workers", |context| client::ps::run(args, context))
         }
+        Command::Sessions(args) => leftovers::run(args, output::Output::new(quiet, verbose))
+            .map_err(|error| error.context("cannot look at sessions")),
         Command::Serve(args) => {
             telemetry::start(Some(mood.of_service()));
             runtime()?.block_on(serve::run(args)).map_err(|error| error.context("cannot serve"))

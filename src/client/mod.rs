@@ -1,5 +1,6 @@
 //! What runs in the user's shell: finds a server, or has one started, calls it, and shows what comes back.
 
+mod mic;
 pub(crate) mod output;
 pub(crate) mod ps;
 pub(crate) mod stt;

@@ -114,11 +114,6 @@ impl Endpointer {
         }
     }
 
-    /// Since when nobody has spoken.
-    pub(super) fn silence(&self) -> Silence {
-        self.silence
-    }
-
     fn step(&mut self, probability: f32, found: &mut Vec<Mark>) {
         let now = self.start + self.seen as i64;
         match self.phase {

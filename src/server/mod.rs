@@ -24,6 +24,7 @@ use api::{models::Models, speech::Speech, tutorial::Tutorial};
 use guard::deadline::DeadlineLayer;
 use sessions::Sessions;
 pub(crate) use sessions::Settings as SessionSettings;
+pub(crate) use sessions::leftover;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 pub(crate) use supervisor::{Spares, memory::total as total_memory};
 use supervisor::{Supervisor, registry::Registry};

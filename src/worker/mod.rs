@@ -13,6 +13,7 @@ mod health;
 mod lies;
 mod listen;
 mod progress;
+mod stream;
 mod stt;
 mod thread;
 mod tts;

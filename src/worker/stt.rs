@@ -2,17 +2,18 @@
 
 use crate::{
     audio,
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     proto::{convert, stt as pb},
     speech::{self, Samples},
     worker::{
         calls::Calls,
         engine::{Decoded, Hint, Lie},
         health::Reporter,
-        lies,
+        lies, stream,
         thread::EngineThread,
     },
 };
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -53,14 +54,17 @@ impl pb::stt_worker_server::SttWorker for Service {
 
     async fn transcribe_stream(
         &self,
-        _request: Request<Streaming<pb::AudioFrame>>,
+        request: Request<Streaming<pb::AudioFrame>>,
     ) -> Result<Response<Self::TranscribeStreamStream>, Status> {
-        Err(Error::new(Kind::Unsupported, "this worker does not stream; call TranscribeFile").into())
+        let (sender, events) = mpsc::channel(stream::AHEAD);
+        // It ends with the events' reader, which is gone when the call is.
+        tokio::spawn(stream::serve(self.engine.clone(), self.calls.clone(), request.into_inner(), sender));
+        Ok(Response::new(ReceiverStream::new(events)))
     }
 
     async fn cancel(&self, request: Request<pb::CancelRequest>) -> Result<Response<pb::CancelResponse>, Status> {
         let pb::CancelRequest { request_id, session_id } = request.into_inner();
-        // There are no streams here, but who thinks in sessions may have called a request by the name of one.
+        // A stream goes by the name of its session; and who thinks in sessions may have called a request by one.
         let acknowledged = [request_id, session_id].iter().fold(false, |any, id| self.calls.cancel(id) | any);
         Ok(Response::new(pb::CancelResponse { acknowledged }))
     }
@@ -166,6 +170,7 @@ fn reply(decoded: Decoded, length: Samples, request_id: String) -> pb::Transcrib
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn wishes_that_nobody_can_follow_are_refused_by_name() {

@@ -15,9 +15,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("audio", &["error", "speech"]),
     ("models", &["error", "config", "speech"]),
     ("proto", &["error", "speech"]),
+    ("listening", &["error", "speech"]),
     ("client", &["error", "flags", "shutdown", "config", "speech", "audio", "models", "proto"]),
-    ("server", &["error", "socket", "shutdown", "config", "telemetry", "speech", "audio", "models", "proto"]),
-    ("worker", &["error", "flags", "signals", "socket", "telemetry", "speech", "audio", "models", "proto"]),
+    (
+        "server",
+        &["error", "socket", "shutdown", "config", "telemetry", "speech", "audio", "models", "proto", "listening"],
+    ),
+    (
+        "worker",
+        &["error", "flags", "signals", "socket", "telemetry", "speech", "audio", "models", "proto", "listening"],
+    ),
     ("cli", &["error", "flags", "signals", "shutdown", "config", "telemetry", "proto", "client", "server", "worker"]),
 ];
 
@@ -37,6 +44,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("espeak_rs_sys", "src/worker/engine/"),
     ("symphonia_adapter_libopus", "src/audio/"),
     ("opusic_c", "src/audio/"),
+    ("cpal", "src/client/mic"),
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 mod config;
 mod decoding;
 mod intake;
+pub(crate) mod leftover;
 mod listener;
 mod load;
 mod quarantine;
@@ -60,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) wait: Duration,
     /// How long a session that is over waits for somebody who wants to hear its end.
     pub(crate) linger: Duration,
+    /// Whether the folder is of use to this server alone.
+    pub(crate) is_private: bool,
     /// Sessions at the same time, however little they cost.
     pub(crate) most: usize,
     /// Cores of this machine, and threads of an engine.
@@ -309,6 +312,18 @@ impl Sessions {
             if !matches!(ended, Ok(Ok(()))) {
                 tracing::warn!("The sessions' log did not end in time.");
             }
+            if self.0.settings.is_private {
+                self.tidy();
+            }
+        }
+    }
+
+    /// Removes the folder of a server that nobody will look for, unless something was said that nobody has.
+    fn tidy(&self) {
+        let folder = &self.0.settings.folder;
+        let is_of_no_use = leftover::list(folder).is_ok_and(|all| all.iter().all(|session| session.is_over));
+        if is_of_no_use && let Err(error) = std::fs::remove_dir_all(folder) {
+            tracing::warn!(folder = %folder.display(), %error, "A private server's folder could not be removed.");
         }
     }
 }

@@ -64,13 +64,14 @@ mod log;
 mod notes;
 mod reader;
 mod record;
+pub(crate) mod salvage;
 mod store;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub(crate) use budget::Limits;
-pub(crate) use desk::{Desk, Usage};
+pub(crate) use desk::Desk;
 pub(crate) use record::Note;
 
 use crate::{

@@ -110,6 +110,17 @@ impl Disk {
         Ok(Self { root })
     }
 
+    /// A folder to look at, which is there or not.
+    pub(super) fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Whether another process has taken the folder.
+    pub(super) fn is_locked(&self) -> bool {
+        let file = fs::OpenOptions::new().read(true).custom_flags(nofollow()).open(self.root.join(LOCK));
+        file.is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
+    }
+
     /// Takes the folder for this process, until the file that this returns is dropped.
     ///
     /// # Errors

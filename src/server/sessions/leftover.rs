@@ -1,0 +1,93 @@
+//! What servers have left behind, to be looked at without one.
+
+use super::stored;
+use crate::{
+    error::{Error, Kind, Result},
+    listening::Decided,
+    server::wal::{
+        Note, SessionId,
+        salvage::{self, Left},
+    },
+    speech::{self, Samples},
+};
+use std::path::Path;
+
+/// A session that is on the disk.
+#[derive(Debug)]
+pub(crate) struct Leftover {
+    /// Its name.
+    pub(crate) id: String,
+    /// The model that it was for.
+    pub(crate) model: String,
+    /// What was said, final by final, as far as the client has not said that it has it.
+    pub(crate) finals: Vec<String>,
+    /// The rate of its audio, Hz.
+    pub(crate) rate: u32,
+    /// The audio that nobody has written down, with the position of the first sample of each stretch.
+    pub(crate) undecided: Vec<(Samples, Vec<i16>)>,
+    /// Whether it was ended by its client.
+    pub(crate) is_over: bool,
+    /// What is wrong with it.
+    pub(crate) damage: Option<Error>,
+}
+
+impl Leftover {
+    /// How much of its audio nobody has written down, in seconds.
+    pub(crate) fn undecided_seconds(&self) -> f64 {
+        let samples: usize = self.undecided.iter().map(|(_, audio)| audio.len()).sum();
+        samples as f64 / f64::from(self.rate.max(1))
+    }
+}
+
+/// Whether a server uses this folder now.
+pub(crate) fn is_in_use(folder: &Path) -> bool {
+    salvage::is_in_use(folder)
+}
+
+/// All sessions of a folder.
+///
+/// # Errors
+/// `Io` where it cannot be read.
+pub(crate) fn list(folder: &Path) -> Result<Vec<Leftover>> {
+    let ids = salvage::sessions(folder)?;
+    Ok(ids.iter().filter_map(|id| salvage::read(folder, id).ok().map(|left| read(id, left))).collect())
+}
+
+/// Removes a session from a folder that no server uses.
+///
+/// # Errors
+/// `InvalidInput` for a name that is none, `Io`.
+pub(crate) fn remove(folder: &Path, id: &str) -> Result<()> {
+    let path = folder.join(SessionId::try_new(id)?.as_str());
+    let failed = |cause| Error::new(Kind::Io, format!("cannot remove `{}`", path.display())).because(cause);
+    std::fs::remove_dir_all(&path).map_err(failed)
+}
+
+fn read(id: &SessionId, left: Left) -> Leftover {
+    let mut leftover = Leftover {
+        id: id.to_string(),
+        model: String::new(),
+        finals: Vec::new(),
+        rate: Samples::RATE,
+        undecided: left.undecided,
+        is_over: false,
+        damage: left.damage,
+    };
+    let text = |decided: Decided| speech::join(&decided.segments);
+    for note in left.notes {
+        match note {
+            Note::Open { config } => {
+                let Ok(opened) = stored::read_opened(&config) else { continue };
+                let recognition = opened.config.and_then(|config| config.recognition).unwrap_or_default();
+                leftover.model = opened.model;
+                leftover.rate = u32::try_from(recognition.sample_rate_hertz).unwrap_or(Samples::RATE);
+            }
+            Note::Final { message, .. } => {
+                leftover.finals.extend(stored::read_step(&message).ok().and_then(|(_, decided)| decided).map(text));
+            }
+            Note::Ended { .. } | Note::Closed => leftover.is_over = true,
+            Note::Commit { .. } | Note::Epoch { .. } | Note::Acked { .. } => {}
+        }
+    }
+    leftover
+}
