@@ -21,7 +21,7 @@ use crate::{
     speech::ModelId,
 };
 use api::{models::Models, speech::Speech, tutorial::Tutorial};
-use guard::deadline::DeadlineLayer;
+use guard::{deadline::DeadlineLayer, ending::EndingLayer};
 use sessions::Sessions;
 pub(crate) use sessions::Settings as SessionSettings;
 pub(crate) use sessions::leftover;
@@ -264,6 +264,7 @@ impl Bound {
                 .http2_keepalive_interval(Some(KEEPALIVE.0))
                 .http2_keepalive_timeout(Some(KEEPALIVE.1))
                 .layer(DeadlineLayer)
+                .layer(EndingLayer)
                 .add_routes(routes.clone());
             servers.spawn(listen::serve(socket, server, stop.clone()));
         }

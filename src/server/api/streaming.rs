@@ -7,6 +7,7 @@ use crate::{
     proto::v1::{self as pb, streaming_recognize_request::Message as Request},
     server::{
         Shared,
+        guard::ending::Whole,
         sessions::{Attached, Message, Mouth, Said},
     },
 };
@@ -56,6 +57,7 @@ pub(super) async fn attach(
 pub(super) async fn converse(
     attached: Attached,
     messages: Streaming<pb::StreamingRecognizeRequest>,
+    whole: Whole,
     out: Outlet<Message>,
 ) -> Result<()> {
     let Attached { messages: mut told, mouth, .. } = attached;
@@ -67,12 +69,12 @@ pub(super) async fn converse(
     };
     tokio::select! {
         told = telling => told,
-        Err(error) = listen(messages, mouth) => Err(error),
+        Err(error) = listen(messages, whole, mouth) => Err(error),
     }
 }
 
 /// Hands on what the client says. Ends only with an error: that a client has said all does not end the stream.
-async fn listen(mut messages: Streaming<pb::StreamingRecognizeRequest>, mut mouth: Mouth) -> Result<()> {
+async fn listen(mut messages: Streaming<pb::StreamingRecognizeRequest>, whole: Whole, mut mouth: Mouth) -> Result<()> {
     loop {
         if mouth.room().await.is_err() {
             // The session tells itself how it ended.
@@ -90,10 +92,13 @@ async fn listen(mut messages: Streaming<pb::StreamingRecognizeRequest>, mut mout
             None => return Err(Error::invalid("a message that says nothing").in_field("message")),
         };
         if mouth.say(said).await.is_err() {
-            break;
+            return std::future::pending().await;
         }
     }
-    // To close this side says that it was all.
+    // To close this side says that it was all. To go away does not.
+    if !whole.is_whole() {
+        return Err(Error::new(Kind::Cancelled, "the client has gone"));
+    }
     drop(mouth.say(Said::End).await);
     std::future::pending().await
 }

@@ -1,3 +1,4 @@
 //! What stands before every call.
 
 pub(crate) mod deadline;
+pub(crate) mod ending;
