@@ -109,9 +109,35 @@ def recogniser(channel, pb, rpc, path, text, slow=""):
         need(time.monotonic() - asked < 5, "it took its time")
     with check("after that, the next call is answered"):
         need(transcribe(bare).text == text, "not as before")
-    with check("TranscribeStream: UNIMPLEMENTED, with a reason"):
-        frames = iter([pb.AudioFrame(session_id="s", data=bare, is_last=True)])
-        refused(grpc.StatusCode.UNIMPLEMENTED, lambda: stub.TranscribeStream(frames, timeout=TIMEOUT))
+    frames = [pb.AudioFrame(session_id="s", data=bare[at:at + 3200]) for at in range(0, len(bare), 3200)]
+    with check("TranscribeStream: partials and then finals, in order, with the words"):
+        frames[-1].is_last = True
+        events = list(stub.TranscribeStream(iter(frames), timeout=TIMEOUT))
+        finals = [event for event in events if event.event_type == "final"]
+        need(" ".join(event.text for event in finals) == text, f"{[event.text for event in finals]}")
+        need({event.event_type for event in events} <= {"partial", "final"}, "another type")
+        need(all(event.session_id == "s" for event in events), "another session")
+        numbers = [event.segment_id for event in finals]
+        need(numbers == sorted(set(numbers)), f"segments {numbers}")
+        need(all(event.start_ms < event.end_ms for event in events), "a span that is none")
+        need(all(event.words and event.confidence > 0 for event in finals), "a final without words")
+    with check("TranscribeStream: closing the stream ends it as well as is_last"):
+        frames[-1].is_last = False
+        again = [event.text for event in stub.TranscribeStream(iter(frames), timeout=TIMEOUT)
+                 if event.event_type == "final"]
+        need(again == [event.text for event in finals], f"{again}")
+    with check("TranscribeStream: silence is nothing"):
+        silence = iter([pb.AudioFrame(session_id="q", data=bytes(2 * 16000 * 3), is_last=True)])
+        need(not list(stub.TranscribeStream(silence, timeout=TIMEOUT)), "something")
+    with check("TranscribeStream: what is wrong is INVALID_ARGUMENT with the reason"):
+        wrong = [
+            [pb.AudioFrame(session_id="s", data=b"odd")],
+            [pb.AudioFrame(session_id="s", hot_words=["x"])],
+            [pb.AudioFrame(session_id="s", language="mixed")],
+            [pb.AudioFrame(session_id="s", data=bytes(2)), pb.AudioFrame(session_id="other", data=bytes(2))],
+        ]
+        for frames in wrong:
+            refused(grpc.StatusCode.INVALID_ARGUMENT, lambda: stub.TranscribeStream(iter(frames), timeout=TIMEOUT))
 
 
 def synthesiser(channel, pb, rpc):

@@ -7,7 +7,7 @@ use crate::{
     speech::{ModelId, Samples, Segment},
 };
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// The pause before another try where no worker could be had, and its doubling.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -15,8 +15,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// What came of a window.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// What was heard.
-    Heard { segments: Vec<Segment>, language: String },
+    /// What was heard, and how long the engine took.
+    Heard { segments: Vec<Segment>, language: String, took: Duration },
     /// The worker is lost; by the audio's own doing, where a cause is told.
     Lost { own_doing: Option<String> },
     /// It cannot be decoded, now or ever.
@@ -41,10 +41,14 @@ impl Work {
             let mut call = self.supervisor.insist(self.model.clone());
             let failure = match call.lease().await {
                 Ok(lease) => {
+                    let since = Instant::now();
                     let heard = lease.worker.transcribe(self.request.clone(), self.length, self.is_silent).await;
                     lease.end(if heard.is_ok() { Ended::Well } else { Ended::Somehow });
                     match heard {
-                        Ok(heard) => return Outcome::Heard { segments: heard.segments, language: heard.language },
+                        Ok(heard) => {
+                            let took = since.elapsed();
+                            return Outcome::Heard { segments: heard.segments, language: heard.language, took };
+                        }
                         Err(Failure::Lost(death)) => {
                             tracing::warn!(model = %self.model, cause = %death.cause.word(), "A session lost its worker.");
                             let own_doing = death.cause.is_own_doing().then(|| death.cause.word());

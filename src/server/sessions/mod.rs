@@ -223,6 +223,10 @@ impl Sessions {
             self.revive(&id, &resolve).await?;
             known = key(&self.0.live());
         }
+        if known.as_deref() == Some("") {
+            let message = "the session is just being restored; resume it again";
+            return Err(Error::new(Kind::Unavailable, message).retry_after(COME_BACK));
+        }
         // Whether the name or the key is wrong is nobody's business who has not both.
         if !known.is_some_and(|known| is_same(&known, &resume.resume_key)) {
             let message = format!("there is no session `{id}` with this resume_key; it may be over");

@@ -26,7 +26,7 @@ use crate::{
 use bytes::Bytes;
 use effects::Pace;
 pub(super) use revive::Revived;
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -90,9 +90,10 @@ pub(super) struct Task {
     gaps: i64,
     acknowledged: i64,
     markers: usize,
-    /// The checkpoint that the log has.
+    /// The checkpoint that the log has, and the one up to which the costs are counted.
     noted: Samples,
-    work: JoinSet<(u64, Duration, Outcome)>,
+    counted: Samples,
+    work: JoinSet<(u64, Outcome)>,
     pace: Pace,
     room: watch::Sender<bool>,
     has_ended: bool,
@@ -156,7 +157,7 @@ impl Task {
                     Some(Command::Say { listener, said }) => self.hear(listener, said).await?,
                     None => return Ok(Fate::Left),
                 },
-                (job, took, outcome) = done(&mut self.work) => self.decoded(job, took, outcome).await?,
+                (job, outcome) = done(&mut self.work) => self.decoded(job, outcome).await?,
                 attended = attend(&mut self.listener) => {
                     if attended == Attended::Gone {
                         self.detach();
@@ -263,7 +264,10 @@ impl Task {
 
     /// Takes what the client says. What is wrong with it ends the conversation, not the session.
     async fn hear(&mut self, listener: u64, said: Said) -> Result<()> {
-        if self.listener.as_ref().is_none_or(|present| present.number != listener) {
+        let is_present = self.listener.as_ref().is_some_and(|present| present.number == listener);
+        // Who is still speaking when everything is decided, by a time-out, has done nothing wrong.
+        let is_late = self.done.is_some() && !matches!(said, Said::Acknowledge(_));
+        if !is_present || is_late {
             return Ok(());
         }
         let heard = match said {
@@ -299,10 +303,15 @@ impl Task {
             return Ok(());
         }
         let samples = audio::bytes_to_i16(&data);
+        let start = Samples(self.received);
+        // What the log does not take was not said: its client has to say it again.
+        let appended = self.inner.desk().await?.append_audio(&self.id, start, samples.clone()).await;
+        appended.map_err(|error| match error.kind() {
+            Kind::Busy => error,
+            _ => broken(error),
+        })?;
+        self.received += samples.len() as i64;
         let heard = self.intake.push(&samples)?;
-        let (start, length) = (Samples(self.received), samples.len() as i64);
-        self.inner.desk().await?.append_audio(&self.id, start, samples).await.map_err(full_or_broken)?;
-        self.received += length;
         self.on(Event::Audio(heard)).await
     }
 
@@ -322,10 +331,15 @@ impl Task {
         self.on(Event::Marker(id)).await
     }
 
+    /// Puts a note into the log.
+    async fn note(&self, note: Note) -> Result<()> {
+        self.inner.desk().await?.note(&self.id, note).await.map_err(broken)
+    }
+
     /// No more audio will come.
     async fn end(&mut self) -> Result<()> {
         let at = Samples(self.received);
-        self.inner.desk().await?.note(&self.id, Note::Ended { at }).await?;
+        self.note(Note::Ended { at }).await?;
         self.finish().await
     }
 
@@ -350,29 +364,26 @@ impl Task {
             while self.decided.front().is_some_and(|decided| decided.seq.is_none_or(|number| number <= seq)) {
                 self.decided.pop_front();
             }
-            self.inner.desk().await?.note(&self.id, Note::Acked { seq }).await?;
+            self.note(Note::Acked { seq }).await?;
         }
         Ok(())
     }
 }
 
-/// A log that is full ends the conversation; one that is broken, the task.
-fn full_or_broken(error: Error) -> Error {
-    match error.kind() {
-        Kind::Busy => error,
-        _ => Error::new(Kind::Unavailable, format!("what you say cannot be kept: {error}")),
-    }
+/// A log that does not take what it is given ends the task.
+fn broken(error: Error) -> Error {
+    Error::new(Kind::Unavailable, format!("what is said cannot be kept: {error}"))
 }
 
 /// Waits for work to end. Without any, for ever.
-async fn done(work: &mut JoinSet<(u64, Duration, Outcome)>) -> (u64, Duration, Outcome) {
+async fn done(work: &mut JoinSet<(u64, Outcome)>) -> (u64, Outcome) {
     loop {
         match work.join_next().await {
             Some(Ok(done)) => return done,
             // It was cancelled, or it panicked: then there is nobody whose number it has.
             Some(Err(error)) if error.is_panic() => {
                 let error = Error::new(Kind::Internal, "the server failed at a decode");
-                return (0, Duration::ZERO, Outcome::Refused(error));
+                return (0, Outcome::Refused(error));
             }
             Some(Err(_)) => {}
             None => std::future::pending::<()>().await,

@@ -1,6 +1,6 @@
 //! What the rules say, carried out: work is given out, what is decided is logged and then told.
 
-use super::{Task, tell};
+use super::{Task, broken, tell};
 use crate::{
     error::{Error, Kind, Result},
     listening::{Checkpoint, Decided, Decode, Effect, Event, Purpose, Session, TimedOut, VoiceDetector},
@@ -29,8 +29,10 @@ const UNNOTED: f64 = 10.0;
 pub(super) struct Pace {
     /// How long the last partial took, from the wish for it.
     partial: Duration,
-    /// The work that is being done: what for, how much audio, since when.
-    current: Option<(u64, Purpose, Samples, Instant)>,
+    /// The work that is being done, what for, and since when.
+    current: Option<(u64, Purpose, Instant)>,
+    /// Engine time of finals that is not counted yet.
+    spent: Duration,
     permit: Option<OwnedSemaphorePermit>,
     /// Whether the client was asked to wait.
     is_behind: bool,
@@ -55,16 +57,17 @@ impl Task {
     }
 
     /// Takes what came of work.
-    pub(super) async fn decoded(&mut self, job: u64, took: Duration, outcome: Outcome) -> Result<()> {
-        self.pace.permit = None;
-        if let Some((_, purpose, audio, since)) = self.pace.current.take_if(|(current, ..)| *current == job) {
-            match purpose {
-                Purpose::Partial => self.pace.partial = since.elapsed(),
-                Purpose::Final => self.inner.load.note(audio, took),
+    pub(super) async fn decoded(&mut self, job: u64, outcome: Outcome) -> Result<()> {
+        if let Some((_, purpose, since)) = self.pace.current.take_if(|(current, ..)| *current == job) {
+            self.pace.permit = None;
+            match (purpose, &outcome) {
+                (Purpose::Partial, _) => self.pace.partial = since.elapsed(),
+                (Purpose::Final, Outcome::Heard { took, .. }) => self.pace.spent += *took,
+                (Purpose::Final, _) => {}
             }
         }
         match outcome {
-            Outcome::Heard { segments, language } => self.on(Event::Decoded { job, segments, language }).await,
+            Outcome::Heard { segments, language, .. } => self.on(Event::Decoded { job, segments, language }).await,
             Outcome::Lost { own_doing } => self.on(Event::Lost { job, own_doing }).await,
             Outcome::Refused(error) => {
                 self.fail(error);
@@ -103,7 +106,7 @@ impl Task {
             }
             Effect::Decided { decided, checkpoint } => self.decided(*decided, &checkpoint).await?,
             Effect::Quiet { checkpoint } => self.quiet(&checkpoint).await?,
-            Effect::Epoch(number) => self.inner.desk().await?.note(&self.id, Note::Epoch { number }).await?,
+            Effect::Epoch(number) => self.note(Note::Epoch { number }).await?,
             Effect::Marker(id) => {
                 self.markers = self.markers.saturating_sub(1);
                 self.tell(tell::message(told::Event::Marker(pb::Marker { id })));
@@ -136,13 +139,9 @@ impl Task {
             length: Samples(samples.len() as i64),
             is_silent: samples.iter().all(|sample| *sample == 0),
         };
-        let (job, audio) = (decode.job, Samples(decode.to.0 - decode.from.0));
-        self.pace.current = Some((job, decode.purpose, audio, Instant::now()));
-        self.work.spawn(async move {
-            let since = Instant::now();
-            let outcome = work.run().await;
-            (job, since.elapsed(), outcome)
-        });
+        let job = decode.job;
+        self.pace.current = Some((job, decode.purpose, Instant::now()));
+        self.work.spawn(async move { (job, work.run().await) });
         None
     }
 
@@ -151,13 +150,14 @@ impl Task {
         for gap in &mut decided.gaps {
             quarantine::keep(&self.inner.settings.folder, &self.id, gap).await;
         }
+        self.count(checkpoint);
         let to = self.position_in_log(checkpoint);
         let with_decided = stored::step(checkpoint, Some(&decided));
         let note = match decided.seq {
             Some(seq) => Note::Final { seq, to, message: with_decided, state: stored::step(checkpoint, None) },
             None => Note::Commit { to, state: with_decided },
         };
-        self.inner.desk().await?.note(&self.id, note).await?;
+        self.note(note).await?;
         (self.finals, self.gaps) = (checkpoint.finals, checkpoint.gaps);
         for message in tell::decided(&self.config, &decided) {
             self.tell(message);
@@ -166,13 +166,21 @@ impl Task {
         self.let_go(checkpoint).await
     }
 
+    /// Counts what audio has cost that is decided now.
+    fn count(&mut self, checkpoint: &Checkpoint) {
+        let audio = Samples(checkpoint.committed.0 - self.counted.0);
+        self.counted = checkpoint.committed;
+        self.inner.load.note(audio, std::mem::take(&mut self.pace.spent));
+    }
+
     /// Lets go of silence.
     async fn quiet(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.count(checkpoint);
         let at = self.config.to_client(checkpoint.committed);
         self.tell(tell::message(told::Event::Silence(pb::Silence { at })));
         if (checkpoint.committed.0 - self.noted.0) as f64 > UNNOTED * f64::from(Samples::RATE) {
             let note = Note::Commit { to: self.position_in_log(checkpoint), state: stored::step(checkpoint, None) };
-            self.inner.desk().await?.note(&self.id, note).await?;
+            self.note(note).await?;
             self.let_go(checkpoint).await?;
         }
         Ok(())
@@ -181,7 +189,7 @@ impl Task {
     async fn let_go(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         self.noted = checkpoint.committed;
         let needed = self.intake.keep_from(Session::<VoiceDetector>::needed_by(checkpoint));
-        self.inner.desk().await?.drop_before(&self.id, Samples(needed)).await
+        self.inner.desk().await?.drop_before(&self.id, Samples(needed)).await.map_err(broken)
     }
 
     /// Where a checkpoint is in the log, whose clock is the client's.
@@ -191,7 +199,7 @@ impl Task {
 
     /// Everything is decided.
     async fn conclude(&mut self, timed_out: Option<TimedOut>) -> Result<()> {
-        self.inner.desk().await?.close(&self.id).await?;
+        self.inner.desk().await?.close(&self.id).await.map_err(broken)?;
         let done = pb::SessionDone {
             reason: tell::reason(timed_out, self.is_client_gone).into(),
             audio_end: self.config.to_client(self.session.committed()),

@@ -121,6 +121,7 @@ impl Task {
             acknowledged,
             markers: 0,
             noted: committed,
+            counted: committed,
             work: JoinSet::new(),
             pace: Pace::default(),
             room: watch::channel(true).0,
@@ -139,7 +140,7 @@ impl Task {
             return Ok(());
         }
         let number = self.session.epoch();
-        self.inner.desk().await?.note(&self.id, Note::Epoch { number }).await?;
+        self.note(Note::Epoch { number }).await?;
         let backlog = std::mem::take(&mut self.backlog);
         self.on(Event::Audio(backlog)).await?;
         if self.has_ended { self.finish().await } else { Ok(()) }
