@@ -63,6 +63,13 @@ impl Server {
         Ok(server)
     }
 
+    /// Ends it as nobody should.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

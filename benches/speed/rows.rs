@@ -4,6 +4,7 @@ mod forward;
 mod recovery;
 mod serve;
 mod size;
+mod streaming;
 mod stt;
 mod tts;
 
@@ -26,6 +27,9 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "forward", about: "audio through client, server and worker", run: forward::rows },
     Group { name: "worker", about: "start of a worker", run: serve::worker },
     Group { name: "recovery", about: "a worker killed in a call", run: recovery::rows },
+    Group { name: "stream-latency", about: "partials and finals while people speak", run: streaming::latency },
+    Group { name: "stream-recovery", about: "engine and server killed under a session", run: streaming::recovery },
+    Group { name: "stream-cost", about: "processor, disk and memory of sessions", run: streaming::cost },
     Group { name: "idle", about: "memory of a server that does nothing", run: serve::idle },
     Group { name: "start", about: "start of a server", run: serve::start },
     Group { name: "size", about: "size of the program", run: size::rows },
