@@ -29,6 +29,16 @@ pub(crate) fn channel() -> (Notice, Listener) {
 }
 
 impl Notice {
+    /// Another ear for it.
+    pub(crate) fn listener(&self) -> Listener {
+        Listener(self.0.subscribe())
+    }
+
+    /// Whether anybody hears it.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.0.receiver_count() > 0
+    }
+
     /// Asks for a stop: the first time to drain, the second time to end at once.
     pub(crate) fn escalate(&self) {
         self.0.send_modify(|stop| {
@@ -62,6 +72,16 @@ mod tests {
         let waiting = tokio::spawn(async move { impatient.wanted(Stop::Now).await });
         notice.escalate();
         waiting.await.expect("the listener ends");
+    }
+
+    #[test]
+    fn a_notice_knows_whether_it_is_heard() {
+        let (notice, listener) = channel();
+        drop(listener);
+        assert!(!notice.is_heard());
+        let listener = notice.listener();
+        assert!(notice.is_heard());
+        drop(listener);
     }
 
     #[tokio::test]

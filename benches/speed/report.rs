@@ -36,6 +36,8 @@ pub(crate) enum Unit {
     Throughput,
     /// Time for a second of audio, in seconds.
     Factor,
+    /// What the row itself says.
+    Number,
 }
 
 impl Unit {
@@ -47,6 +49,7 @@ impl Unit {
             Unit::Mebibytes => format!("{number:.1} MiB"),
             Unit::Throughput => format!("{number:.0} MiB/s"),
             Unit::Factor => format!("{number:.4}"),
+            Unit::Number => format!("{number:.1}"),
         }
     }
 

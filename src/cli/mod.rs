@@ -13,6 +13,7 @@ use crate::{
     config,
     error::{Error, Kind, Result},
     proto::status,
+    shutdown::{self, Notice},
     signals::Signals,
     telemetry::{self, Verbosity},
     worker,
@@ -22,7 +23,7 @@ use exit::Exit;
 use std::{
     ffi::OsString,
     io::{self, Write},
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -63,8 +64,8 @@ struct Global {
 enum Command {
     /// Speak a text into an audio file
     Tts(client::tts::Args),
-    /// Write down what is said in an audio file
-    Stt(client::stt::Args),
+    /// Write down what is said, in an audio file or into a microphone
+    Stt(Box<client::stt::Args>),
     /// List the voices
     Voices(client::voices::Args),
     /// List the workers of a server
@@ -122,7 +123,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         }
         Command::Stt(args) => {
             let connect = args.connect.clone();
-            client_verb(mood, &connect, "cannot transcribe", |context| client::stt::run(args, context))
+            client_verb(mood, &connect, "cannot transcribe", |context| client::stt::run(*args, context))
         }
         Command::Voices(args) => {
             let connect = args.connect.clone();
@@ -190,9 +191,11 @@ where
         _ => Some(Verbosity::Trace),
     });
     let (spawner, folder) = private::spawner();
-    let context = Context::try_new(connect, output::Output::new(quiet, verbose), spawner)?;
+    let (notice, _) = shutdown::channel();
+    let notice = Arc::new(notice);
+    let context = Context::try_new(connect, output::Output::new(quiet, verbose), spawner, Arc::clone(&notice))?;
     let runtime = runtime()?;
-    let result = runtime.block_on(until_interrupted(verb(context), connect.time_limit()));
+    let result = runtime.block_on(until_interrupted(verb(context), connect.time_limit(), &notice));
     // Threads that read, write or decode are not waited for: the process ends with its main thread.
     runtime.shutdown_background();
     drop(folder.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -207,10 +210,12 @@ where
     })
 }
 
-/// Runs a verb as a task, which may wait for whoever reads our output while signals and time are minded here.
+/// Runs a verb as a task, which may wait for whoever reads our output while signals and time are minded here. A verb
+/// that hears the notice ends in order at the first signal; the second ends it at once.
 async fn until_interrupted(
     verb: impl Future<Output = Result<()>> + Send + 'static,
     limit: Option<Duration>,
+    notice: &Notice,
 ) -> Result<()> {
     // The verb minds its time itself wherever it does not block, and says more about it.
     let late = async {
@@ -222,7 +227,7 @@ async fn until_interrupted(
     let mut task = tokio::spawn(verb);
     tokio::select! {
         result = &mut task => result.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "this is a bug"))),
-        interrupt = interrupted() => {
+        interrupt = interrupted(notice) => {
             task.abort();
             // With it go the files that are not whole, unless it waits for somebody else.
             drop(tokio::time::timeout(LAST_BREATH, task).await);
@@ -245,10 +250,16 @@ fn no_runtime(cause: io::Error) -> Error {
     Error::new(Kind::Internal, "the system gives no threads").because(cause)
 }
 
-/// Waits for Ctrl-C, or for another polite signal to end.
-async fn interrupted() -> Error {
+/// Waits for Ctrl-C, or for another polite signal to end; for the second where the first is heard by the verb.
+async fn interrupted(notice: &Notice) -> Error {
     match Signals::listen() {
-        Ok(mut signals) => signals.next().await,
+        Ok(mut signals) => {
+            signals.next().await;
+            if notice.is_heard() {
+                notice.escalate();
+                signals.next().await;
+            }
+        }
         Err(_) => std::future::pending().await,
     }
     Error::new(Kind::Cancelled, "interrupted")

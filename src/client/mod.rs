@@ -12,14 +12,15 @@ use crate::{
     config::DEFAULT_ADDRESS,
     error::{Error, Kind, Result},
     proto::v1::{self, models_client::ModelsClient, speech_recognition_client::SpeechRecognitionClient},
+    shutdown::{Listener, Notice},
 };
 use hyper_util::rt::TokioIo;
 use output::Output;
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     net::UnixStream,
     sync::oneshot,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 use tonic::{
     Code, Request, Status,
@@ -86,11 +87,14 @@ pub(crate) struct Context {
     /// Where results and talk go.
     pub(crate) output: Output,
     spawn: Spawner,
+    stop: Arc<Notice>,
 }
 
-/// A connection to a server.
+/// A connection to a server. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Connection {
     channel: Channel,
+    address: String,
     deadline: Option<Instant>,
 }
 
@@ -109,18 +113,24 @@ impl Farewell {
 }
 
 impl Context {
-    /// As the flags want it. The time that is allowed runs from now.
+    /// As the flags want it. The time that is allowed runs from now. `stop` is the notice of whoever hears signals.
     ///
     /// # Errors
     /// `Config` for an address that cannot be.
-    pub(crate) fn try_new(args: &ConnectArgs, output: Output, spawn: Spawner) -> Result<Self> {
+    pub(crate) fn try_new(args: &ConnectArgs, output: Output, spawn: Spawner, stop: Arc<Notice>) -> Result<Self> {
         // An empty variable is as good as none.
         let server = args.server.clone().filter(|server| !server.is_empty());
         if let Some(server) = &server {
             endpoint(server)?;
         }
         let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
-        Ok(Self { server, no_spawn: args.no_spawn, deadline, output, spawn })
+        Ok(Self { server, no_spawn: args.no_spawn, deadline, output, spawn, stop })
+    }
+
+    /// For a verb that ends in order: as long as it holds this, the first signal is only told here, and the second ends
+    /// the verb.
+    pub(crate) fn stop_notice(&self) -> Listener {
+        self.stop.listener()
     }
 
     /// Connects to the server that was named, else to the one on the default address, else to a private one.
@@ -131,13 +141,13 @@ impl Context {
         let deadline = self.deadline;
         let connected = async {
             if let Some(server) = &self.server {
-                return Ok((connect_to_named(server).await?, None));
+                return Ok((connect_to_named(server).await?, server.clone(), None));
             }
             // Where nothing else can be done, a busy server is given the time of one that was named.
             let patience = if self.no_spawn { CONNECT } else { LOOK };
             if let Some(channel) = look_for(DEFAULT_ADDRESS, patience).await {
                 tracing::info!(address = DEFAULT_ADDRESS, "Found a server.");
-                return Ok((channel, None));
+                return Ok((channel, DEFAULT_ADDRESS.to_owned(), None));
             }
             if self.no_spawn {
                 let message = format!(
@@ -147,10 +157,10 @@ impl Context {
             }
             let PrivateServer { address, stop } = (self.spawn)().await?;
             tracing::info!(%address, "Started a private server.");
-            Ok((connect(&address).await?, Some(stop)))
+            Ok((connect(&address).await?, address, Some(stop)))
         };
-        let (channel, private) = before(deadline, connected).await?;
-        Ok((Connection { channel, deadline }, Farewell(private)))
+        let (channel, address, private) = before(deadline, connected).await?;
+        Ok((Connection { channel, address, deadline }, Farewell(private)))
     }
 
     /// Does something that blocks, such as waiting for input, on a thread of its own, until the deadline.
@@ -172,6 +182,24 @@ impl Context {
 }
 
 impl Connection {
+    /// A fresh connection to the same server, or to the one that is now at its address.
+    ///
+    /// # Errors
+    /// `Unavailable` where there is none; `Deadline`.
+    pub(crate) async fn again(&self) -> Result<Self> {
+        let channel = before(self.deadline, connect(&self.address)).await?;
+        Ok(Self { channel, ..self.clone() })
+    }
+
+    /// Waits until the time that the user allows is over.
+    pub(crate) async fn too_late(&self) -> Error {
+        match self.deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+        too_late()
+    }
+
     /// A client of our own contract.
     pub(crate) fn speech(&self) -> SpeechRecognitionClient<Channel> {
         SpeechRecognitionClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)

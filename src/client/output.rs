@@ -109,6 +109,19 @@ impl Output {
         size.map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()))
     }
 
+    /// Writes to a terminal what changes in place there, commands included.
+    pub(crate) fn live(&self, text: &str) {
+        let mut stderr = io::stderr().lock();
+        // Where the terminal is gone, nobody misses it.
+        stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()).unwrap_or_default();
+    }
+
+    /// How many columns such a line may have.
+    pub(crate) fn live_width(&self) -> usize {
+        let size = rustix::termios::tcgetwinsize(io::stderr()).ok().filter(|size| size.ws_col > 0);
+        size.map_or(80, |size| size.ws_col.into())
+    }
+
     /// Tells of a failure that is not the end. Also who wants it quiet wants to know.
     pub(crate) fn error(&self, error: &str) {
         writeln!(io::stderr(), "speechctl: {}", printable(error)).unwrap_or_default();

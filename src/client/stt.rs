@@ -1,8 +1,9 @@
-//! `speechctl stt`: what is said in recordings, in words.
+//! `speechctl stt`: what is said in recordings, or into a microphone, in words.
 
 mod args;
 mod call;
 mod format;
+mod live;
 mod merge;
 mod place;
 mod progress;
@@ -23,6 +24,7 @@ pub(crate) use args::Args;
 use args::{InputArgs, OutputArgs};
 use call::Job;
 use format::{Format, Limits, Wish};
+use live::args::Wanted;
 use place::Place;
 use source::Recording;
 use std::{
@@ -48,7 +50,20 @@ struct Plan {
 /// # Errors
 /// What is wrong with the recordings, the model or the server.
 pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
+    let wanted = live::args::wanted(&args)?;
+    if let Wanted::Devices = wanted {
+        return live::devices::list(args.connect.json, &context).await;
+    }
     let plan = Plan::try_new(args, context.output)?;
+    if let Wanted::Live(settings) = &wanted {
+        let Plan { args, wish, part, config, places, output, .. } = &plan;
+        let (file, place) = (&args.files[0], &places[0]);
+        if let Some(folder) = &args.output.output_dir {
+            place::make_folder(folder)?;
+        }
+        let job = live::Job { settings, config, wish, part: *part, file, place, output: *output };
+        return job.run(&context).await;
+    }
     // A recording that is none is known before a server is started for it.
     let mut first = Some(plan.open(0, &context).await);
     if !plan.args.output.keep_going

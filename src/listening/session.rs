@@ -284,11 +284,6 @@ impl<D: Detector> Session<D> {
         self.open.map(|open| (open.id, open.from))
     }
 
-    /// Whether everything is decided.
-    pub(crate) fn is_done(&self) -> bool {
-        self.is_done
-    }
-
     fn hear(&mut self, samples: &[i16]) {
         if self.has_ended {
             return;

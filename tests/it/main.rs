@@ -16,6 +16,8 @@ mod faults;
 mod foreign;
 mod hardened;
 mod help;
+mod live;
+mod microphone;
 mod models;
 mod pages;
 mod ps;

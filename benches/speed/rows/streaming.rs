@@ -26,7 +26,11 @@ use std::{
     fs,
     time::{Duration, Instant},
 };
-use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
+use tokio::{
+    sync::mpsc,
+    task::{JoinSet, LocalSet},
+    time::sleep_until,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
 
@@ -59,7 +63,8 @@ pub(super) fn latency(bed: &Bed<'_>) -> Result<Vec<Row>> {
     for model in ["mock", "selftest"] {
         let server = Server::start(bed, "127.0.0.1:0", &[])?;
         for crowd in CROWDS {
-            let (partials, finals) = wire::runtime()?.block_on(talk(&server.address, model, crowd, &speech))?;
+            let talking = talk(&server.address, model, crowd, &speech);
+            let (partials, finals) = wire::runtime()?.block_on(LocalSet::new().run_until(talking))?;
             for (what, sample) in
                 [("chunk → partial", partials), ("end of speech and 0.8 s of silence → final", finals)]
             {
@@ -252,7 +257,7 @@ async fn talk(address: &str, model: &'static str, crowd: usize, speech: &[i16]) 
         let channel = wire::connect(address).await?;
         // They do not all speak at the same time.
         let turned: Vec<i16> = speech.iter().copied().cycle().skip(number * 7_919).take(CHUNK * TALK).collect();
-        sessions.spawn(async move { speak(channel, model, turned).await.map_err(|error| error.to_string()) });
+        sessions.spawn_local(async move { speak(channel, model, turned).await.map_err(|error| error.to_string()) });
     }
     let (mut partials, mut finals) = (Vec::new(), Vec::new());
     while let Some(session) = sessions.join_next().await {

@@ -1,6 +1,9 @@
 //! The flags of `speechctl stt`.
 
-use super::format::Format;
+use super::{
+    format::Format,
+    live::args::{EVENTS, StreamArgs},
+};
 use crate::{
     audio::{decode::Channels, raw::RawFormat},
     client::{
@@ -18,7 +21,9 @@ Examples:
   speechctl stt *.ogg --format json --words --output-dir transcripts --keep-going
   speechctl stt call.wav --channel all --format vtt > call.vtt
   speechctl stt talk.m4a --offset 1:30 --duration 60
-  arecord -f S16_LE -r 16000 -t raw | speechctl stt - --raw 16000";
+  speechctl stt mic
+  text=$(speechctl stt mic --until-silence)
+  arecord -f S16_LE -r 16000 -t raw | speechctl stt - --raw 16000 --stream";
 
 /// What the fields of JSON are, for the long help.
 const JSON_FIELDS: &str = "\
@@ -34,14 +39,14 @@ Fields of `--format json`, version 1 (new fields may come; times are seconds fro
 `--format jsonl` gives the same as events, one a line: {\"event\":\"start\", version, file, model}, then
 {\"event\":\"segment\", file, and the fields of a segment}, then {\"event\":\"end\", file, language, offset, duration, warnings}.";
 
-/// Write down what is said in audio files
+/// Write down what is said, in audio files or into a microphone
 ///
 /// Reads WAV, FLAC, MP3, OGG (Vorbis, Opus), M4A/AAC, WebM/Matroska, AIFF and CAF, at any rate and with any number of
 /// channels; what a file is, its content decides, not its name. Files of any length are read in constant memory.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{JSON_FIELDS}"))]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{JSON_FIELDS}\n\n{EVENTS}"))]
 pub(crate) struct Args {
-    /// The recordings; `-` reads one from stdin
+    /// The recordings; `-` reads one from stdin, `mic` listens to the microphone
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub(super) files: Vec<PathBuf>,
 
@@ -82,6 +87,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(super) output: OutputArgs,
+
+    #[command(flatten)]
+    pub(super) stream: StreamArgs,
 
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,

@@ -99,19 +99,27 @@ impl Recording {
     /// `Internal` where the system gives no thread.
     pub(super) fn send(self, config: &RecognitionConfig) -> Result<(Vec<Messages>, Outcome)> {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..self.calls()).map(|_| mpsc::channel(AHEAD)).unzip();
-        let (ended, end) = oneshot::channel();
         let config = config.clone();
-        thread::Builder::new()
-            .name("decode".to_owned())
-            .spawn(move || {
-                let outcome = self.decode(&config, &senders);
-                // First the outcome, then the end of the stream: who sees the end can know how it came.
-                ended.send(outcome).unwrap_or_default();
-                drop(senders);
-            })
-            .map_err(|cause| Error::new(Kind::Internal, "the system gives no thread to decode audio").because(cause))?;
-        let messages = receivers.into_iter().map(ReceiverStream::new).collect();
-        Ok((messages, Outcome { receiver: end, known: None }))
+        let outcome = on_thread(senders, move |senders| self.decode(&config, senders))?;
+        Ok((receivers.into_iter().map(ReceiverStream::new).collect(), outcome))
+    }
+
+    /// Begins to decode: the samples of the first channel that is given, and how the reading ends.
+    ///
+    /// # Errors
+    /// `Internal` where the system gives no thread.
+    pub(super) fn listen(mut self) -> Result<(mpsc::Receiver<Vec<i16>>, Outcome)> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let outcome = on_thread(sender, move |sender| {
+            while let Some(block) = self.decoder.next()? {
+                // Where nobody takes it any more, enough was heard.
+                if sender.blocking_send(block.into_iter().map(audio::to_i16).collect()).is_err() {
+                    return Ok(Vec::new());
+                }
+            }
+            self.decoder.verdict()
+        })?;
+        Ok((receiver, outcome))
     }
 
     /// Sends everything; says what is to be warned of.
@@ -172,6 +180,24 @@ impl Outcome {
             }
         }
     }
+}
+
+/// Reads on a thread of its own. `senders` are where it goes.
+fn on_thread<S: Send + 'static>(
+    senders: S,
+    read: impl FnOnce(&S) -> Result<Vec<String>> + Send + 'static,
+) -> Result<Outcome> {
+    let (ended, receiver) = oneshot::channel();
+    thread::Builder::new()
+        .name("decode".to_owned())
+        .spawn(move || {
+            let outcome = read(&senders);
+            // First the outcome, then the end of the stream: who sees the end can know how it came.
+            ended.send(outcome).unwrap_or_default();
+            drop(senders);
+        })
+        .map_err(|cause| Error::new(Kind::Internal, "the system gives no thread to decode audio").because(cause))?;
+    Ok(Outcome { receiver, known: None })
 }
 
 fn open_file(path: &Path) -> Result<Source> {

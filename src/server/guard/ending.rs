@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use http::Request;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use std::{
     pin::Pin,
     sync::{

@@ -94,6 +94,7 @@ impl Budget {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    #[cfg(test)]
     /// What all logs hold.
     pub(super) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)

@@ -40,6 +40,7 @@ pub(crate) struct Desk {
     pub(super) patience: Duration,
 }
 
+#[cfg(test)]
 /// What the logs take on the disk, bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
@@ -86,6 +87,7 @@ enum Command {
         id: SessionId,
         reply: Reply,
     },
+    #[cfg(test)]
     Usage {
         reply: Reply<Usage>,
     },
@@ -155,21 +157,6 @@ impl Desk {
         self.ask(LONG_PATIENCE, |reply| Command::Restore { id, reply }).await
     }
 
-    /// Goes on with all sessions that are on the disk. To be called before there are others: only then the limits know
-    /// what is there.
-    ///
-    /// # Errors
-    /// `Io`, `Unavailable`; those of [`Desk::restore`] beside each session.
-    pub(crate) async fn restore_all(&self) -> Result<Vec<(SessionId, Result<Restored>)>> {
-        let mut all = Vec::new();
-        for id in self.stored().await? {
-            if let Some(restored) = self.restore(&id).await.transpose() {
-                all.push((id, restored));
-            }
-        }
-        Ok(all)
-    }
-
     /// Begins the log of a session.
     ///
     /// # Errors
@@ -226,6 +213,7 @@ impl Desk {
         self.ask(self.patience, |reply| Command::Remove { id, reply }).await
     }
 
+    #[cfg(test)]
     /// What the logs take on the disk.
     ///
     /// # Errors

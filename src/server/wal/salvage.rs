@@ -134,7 +134,7 @@ mod tests {
         assert!(is_in_use(folder.path()));
         desk.end().await.expect("it ends");
         assert!(!is_in_use(folder.path()));
-        assert_eq!(sessions(folder.path()).expect("it can be read"), [id.clone()]);
+        assert_eq!(sessions(folder.path()).expect("it can be read"), std::slice::from_ref(&id));
         let left = read(folder.path(), &id).expect("it is there");
         assert!(left.damage.is_none() && left.notes.len() == 2);
         assert_eq!(left.undecided.len(), 1);

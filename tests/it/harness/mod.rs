@@ -2,6 +2,8 @@
 
 pub(crate) mod calls;
 pub(crate) mod grammar;
+pub(crate) mod hearer;
+pub(crate) mod microphone;
 pub(crate) mod models;
 pub(crate) mod pb;
 pub(crate) mod proc;

@@ -16,12 +16,15 @@ use tempfile::TempDir;
 /// A folder in which a test's processes run.
 pub(crate) struct Sandbox {
     pub(crate) folder: TempDir,
+    /// Where servers keep what must outlive them: not among the files that a test looks at.
+    state: TempDir,
     env: Vec<(String, String)>,
 }
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), env: Vec::new() }
+        let folder = || tempfile::tempdir().expect("a folder");
+        Self { folder: folder(), state: folder(), env: Vec::new() }
     }
 
     /// The same, where every process has this variable too.
@@ -55,6 +58,7 @@ impl Sandbox {
         // Nothing of whoever runs the tests: neither a server, nor a language, nor a home.
         command.env("PATH", "/usr/bin:/bin").env("HOME", self.path()).env("TMPDIR", self.path());
         // Tests run side by side: threads of an engine would wait for each other's cores.
+        command.env("XDG_STATE_HOME", self.state.path());
         command.env("XDG_CACHE_HOME", shared_cache()).env("SPEECHCTL_THREADS", "1");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command

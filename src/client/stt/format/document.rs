@@ -11,7 +11,7 @@ use crate::{
 use serde::Serialize;
 
 /// Goes up when a field is removed or means something else.
-const VERSION: u32 = 1;
+pub(in crate::client::stt) const VERSION: u32 = 1;
 
 /// The document of `--format json`.
 #[derive(Default, Serialize)]
@@ -29,8 +29,9 @@ struct Document {
     warnings: Vec<String>,
 }
 
+/// A segment in a document.
 #[derive(Serialize)]
-struct SegmentEntry {
+pub(in crate::client::stt) struct SegmentEntry {
     start: f64,
     end: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,7 +151,11 @@ impl From<Word> for WordEntry {
     }
 }
 
-fn line(event: &Event<'_>) -> Result<String> {
+/// A document as one line.
+///
+/// # Errors
+/// `Internal` for what cannot be JSON.
+pub(in crate::client::stt) fn line(event: &impl Serialize) -> Result<String> {
     let json = serde_json::to_string(event).map_err(unwritten)?;
     Ok(format!("{json}\n"))
 }
@@ -160,7 +165,7 @@ fn unwritten(cause: serde_json::Error) -> Error {
 }
 
 /// To a thousandth, beyond which nothing is known.
-fn rounded(value: f64) -> f64 {
+pub(in crate::client::stt) fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 

@@ -1,7 +1,7 @@
 //! The thread that owns the logs.
 
 use super::{
-    Command, Reply, Usage,
+    Command, Reply,
     syncer::{Job, Syncer},
 };
 use crate::{
@@ -122,6 +122,7 @@ impl Keeper {
                 self.answer(&id, result, false, reply);
             }
             Command::Remove { id, reply } => self.remove(&id, reply),
+            #[cfg(test)]
             Command::Usage { reply } => drop(reply.send(Ok(self.usage()))),
             Command::Synced { number, change, result } => self.synced(number, change, result),
             Command::Tick => self.due.extend(self.open.keys().cloned()),
@@ -284,9 +285,10 @@ impl Keeper {
         self.trash.push_back((trash, reply));
     }
 
-    fn usage(&self) -> Usage {
+    #[cfg(test)]
+    fn usage(&self) -> super::Usage {
         let sessions = self.open.iter().map(|(id, open)| (id.clone(), open.log.bytes())).collect();
-        Usage { all: self.budget.used(), sessions }
+        super::Usage { all: self.budget.used(), sessions }
     }
 }
 
