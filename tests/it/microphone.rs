@@ -95,6 +95,16 @@ fn a_microphone_that_is_unplugged_is_told_and_nothing_that_was_said_is_lost() {
 }
 
 #[test]
+fn a_sound_server_that_dies_is_told() {
+    let Some(mut room) = Room::enter() else { return };
+    let running = room.listen(&[]);
+    room.fake.kill();
+    let shown = running.end();
+    assert_eq!(shown.code(), "6", "{}", shown.stderr);
+    assert!(shown.stderr.contains("sound server") && shown.stderr.lines().count() == 1, "{}", shown.stderr);
+}
+
+#[test]
 fn what_is_wrong_with_a_microphone_is_one_clear_line() {
     let Some(room) = Room::enter() else { return };
     let list = room.sandbox.run(&["stt", "mic", "--list-devices"]).good_text();

@@ -98,11 +98,6 @@ impl FakeMicrophone {
         self.server.wait().expect("it ends");
     }
 
-    /// The number of the server's process, for signals.
-    pub(crate) fn pid(&self) -> u32 {
-        self.server.id()
-    }
-
     /// Asks the server for something; gives its answer.
     #[track_caller]
     fn pactl(&self, args: &[&str]) -> String {
