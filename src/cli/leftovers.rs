@@ -1,7 +1,6 @@
 //! `speechctl sessions`: what servers that died have left behind.
 
 use crate::{
-    audio::wav,
     client::output::{Output, printable},
     config,
     error::{Error, Kind, Result},
@@ -10,8 +9,6 @@ use crate::{
 use serde_json::json;
 use std::{
     fs,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -193,18 +190,11 @@ fn recover(Found { session, .. }: &Found, file: Option<PathBuf>, output: Output)
     for text in &session.finals {
         output.line(text)?;
     }
-    let Some((first, _)) = session.undecided.first() else { return Ok(()) };
-    // One file; what is missing between stretches is silence, so that positions stay.
-    let mut samples = Vec::new();
-    for (start, audio) in &session.undecided {
-        let at = usize::try_from(start.0 - first.0).unwrap_or(0);
-        samples.resize(at.max(samples.len()), 0);
-        samples.extend_from_slice(audio);
+    if session.undecided.is_empty() {
+        return Ok(());
     }
     let file = file.unwrap_or_else(|| PathBuf::from(format!("{}.wav", session.id)));
-    let failed = |cause| Error::new(Kind::Io, format!("cannot write `{}`", file.display())).because(cause);
-    let mut opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(failed)?;
-    opened.write_all(&wav::from_samples(session.rate, &samples)).map_err(failed)?;
+    session.save(&file)?;
     let (seconds, name) = (session.undecided_seconds(), file.display());
     output.warn(&format!("{seconds:.1} s that nobody has written down are in `{name}`; run `speechctl stt {name}`"));
     Ok(())

@@ -16,11 +16,14 @@ mod agreement;
 mod closing;
 mod detector;
 mod endpoint;
+mod events;
 mod rules;
 mod session;
 mod voice;
 
+pub(crate) use closing::Gap;
 pub(crate) use endpoint::TimedOut;
+pub(crate) use events::{Checkpoint, Decided, Decode, Effect, Event, Past, Purpose};
 pub(crate) use rules::Rules;
-pub(crate) use session::{Checkpoint, Decided, Decode, Effect, Event, Gap, Past, Purpose, Session};
+pub(crate) use session::Session;
 pub(crate) use voice::VoiceDetector;

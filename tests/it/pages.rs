@@ -39,12 +39,22 @@ fn the_manual_has_a_page_for_every_verb() {
         .map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    let verbs =
-        ["speechctl-completions.1", "speechctl-man.1", "speechctl-ps.1", "speechctl-serve.1", "speechctl-stt.1"];
-    assert_eq!(
-        names,
-        [&verbs[..], &["speechctl-tts.1", "speechctl-voices.1", "speechctl-worker.1", "speechctl.1"]].concat()
-    );
+    let verbs = [
+        "completions",
+        "man",
+        "ps",
+        "serve",
+        "sessions-list",
+        "sessions-recover",
+        "sessions",
+        "stt",
+        "tts",
+        "voices",
+        "worker",
+    ];
+    let mut expected: Vec<String> = verbs.iter().map(|verb| format!("speechctl-{verb}.1")).collect();
+    expected.push("speechctl.1".to_owned());
+    assert_eq!(names, expected);
     let page = fs::read_to_string(sandbox.path().join("pages/speechctl-stt.1")).expect("a page");
     for word in [".TH speechctl-stt 1", "max\\-line\\-length", "Examples:", "no_speech_probability"] {
         assert!(page.contains(word), "{word}:\n{page}");

@@ -2,6 +2,7 @@
 
 use super::stored;
 use crate::{
+    audio::wav,
     error::{Error, Kind, Result},
     listening::Decided,
     server::wal::{
@@ -10,7 +11,7 @@ use crate::{
     },
     speech::{self, Samples},
 };
-use std::path::Path;
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 /// A session that is on the disk.
 #[derive(Debug)]
@@ -37,6 +38,24 @@ impl Leftover {
         let samples: usize = self.undecided.iter().map(|(_, audio)| audio.len()).sum();
         samples as f64 / f64::from(self.rate.max(1))
     }
+
+    /// Saves the audio that nobody has written down as one WAV file, which was not there and only its owner can read.
+    /// What is missing between stretches is silence, so that positions stay.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn save(&self, file: &Path) -> Result<()> {
+        let first = self.undecided.first().map_or(0, |(start, _)| start.0);
+        let mut samples = Vec::new();
+        for (start, audio) in &self.undecided {
+            let at = usize::try_from(start.0 - first).unwrap_or(0);
+            samples.resize(at.max(samples.len()), 0);
+            samples.extend_from_slice(audio);
+        }
+        let failed = |cause| Error::new(Kind::Io, format!("cannot write `{}`", file.display())).because(cause);
+        let mut opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
+        opened.write_all(&wav::from_samples(self.rate, &samples)).map_err(failed)
+    }
 }
 
 /// Whether a server uses this folder now.
@@ -60,7 +79,7 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<Leftover>> {
 pub(crate) fn remove(folder: &Path, id: &str) -> Result<()> {
     let path = folder.join(SessionId::try_new(id)?.as_str());
     let failed = |cause| Error::new(Kind::Io, format!("cannot remove `{}`", path.display())).because(cause);
-    std::fs::remove_dir_all(&path).map_err(failed)
+    fs::remove_dir_all(&path).map_err(failed)
 }
 
 fn read(id: &SessionId, left: Left) -> Leftover {

@@ -1,9 +1,11 @@
 //! Streaming recognitions. A session outlives the engine, the server and the connection: its audio is in a log before
 //! anything is done with it, and what was decided stays until its client has it.
 
+mod attached;
 mod config;
 mod decoding;
 mod intake;
+mod key;
 pub(crate) mod leftover;
 mod listener;
 mod load;
@@ -33,11 +35,15 @@ use std::{
 use stored::Opened;
 use task::{Attach, Command, QUEUE, Revived, Task};
 use tokio::{
-    sync::{OnceCell, mpsc, oneshot, watch},
+    sync::{OnceCell, mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
 };
-pub(crate) use {task::Said, tell::Message};
+pub(crate) use {
+    attached::{Attached, Mouth},
+    task::Said,
+    tell::Message,
+};
 
 /// When to come back, for callers that were sent away.
 const COME_BACK: Duration = Duration::from_secs(1);
@@ -97,47 +103,6 @@ struct Live {
     task: Option<JoinHandle<()>>,
 }
 
-/// A client's end of a session.
-#[derive(Debug)]
-pub(crate) struct Attached {
-    /// The session's name.
-    pub(crate) id: String,
-    /// What it tells. It ends with the session, or with an error.
-    pub(crate) messages: mpsc::Receiver<Result<Message>>,
-    /// Where to say something.
-    pub(crate) mouth: Mouth,
-}
-
-/// Where a client says something.
-#[derive(Clone, Debug)]
-pub(crate) struct Mouth {
-    listener: u64,
-    commands: mpsc::Sender<Command>,
-    room: watch::Receiver<bool>,
-}
-
-impl Mouth {
-    /// Waits until the session has room for more.
-    ///
-    /// # Errors
-    /// `Cancelled` where it has ended.
-    pub(crate) async fn room(&mut self) -> Result<()> {
-        self.room.wait_for(|room| *room).await.map(drop).map_err(|_| ended())
-    }
-
-    /// Says something.
-    ///
-    /// # Errors
-    /// `Cancelled` where the session has ended.
-    pub(crate) async fn say(&self, said: Said) -> Result<()> {
-        self.commands.send(Command::Say { listener: self.listener, said }).await.map_err(|_| ended())
-    }
-}
-
-fn ended() -> Error {
-    Error::new(Kind::Cancelled, "the session has ended")
-}
-
 impl Sessions {
     /// Takes the settings. Nothing touches the disk before [`Sessions::restore`], or the first session.
     pub(crate) fn new(settings: Settings, supervisor: Supervisor, stop: shutdown::Listener) -> Self {
@@ -185,12 +150,12 @@ impl Sessions {
         resolve: impl Fn(&str) -> Result<ModelId>,
     ) -> Result<Attached> {
         let id = match config.session_id.as_str() {
-            "" => config::session_id(&random_hex()?)?,
+            "" => config::session_id(&key::random()?)?,
             name => config::session_id(name)?,
         };
         let checked = Config::try_new(&config, resolve)?;
         self.0.admit()?;
-        let resume_key = random_hex()?;
+        let resume_key = key::random()?;
         config.session_id = id.to_string();
         let model = self.0.supervisor.directory().name(&checked.model);
         let opened = Opened { config: Some(config), model, resume_key: resume_key.clone() };
@@ -228,7 +193,7 @@ impl Sessions {
             return Err(Error::new(Kind::Unavailable, message).retry_after(COME_BACK));
         }
         // Whether the name or the key is wrong is nobody's business who has not both.
-        if !known.is_some_and(|known| is_same(&known, &resume.resume_key)) {
+        if !known.is_some_and(|known| key::is_same(&known, &resume.resume_key)) {
             let message = format!("there is no session `{id}` with this resume_key; it may be over");
             return Err(Error::new(Kind::NotFound, message).in_field("config.resume"));
         }
@@ -249,7 +214,7 @@ impl Sessions {
         let (listener, room) = timeout(ANSWER, attached).await.unwrap_or_else(|_| {
             Err(Error::new(Kind::Unavailable, "the session does not answer").retry_after(COME_BACK))
         })?;
-        Ok(Attached { id: id.to_string(), messages, mouth: Mouth { listener, commands, room } })
+        Ok(Attached { id: id.to_string(), messages, mouth: Mouth::new(listener, commands, room) })
     }
 
     /// Goes on with a session from its log; `None` where there is none.
@@ -369,34 +334,5 @@ impl Inner {
     /// Removes the log of a session.
     async fn remove(&self, id: &SessionId) -> Result<()> {
         self.desk().await?.remove(id).await
-    }
-}
-
-/// 128 random bits, in hexadecimal digits.
-fn random_hex() -> Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|cause| Error::new(Kind::Internal, "the system gives no random numbers").because(cause))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Whether two keys are the same, in a time that does not tell where they differ.
-fn is_same(known: &str, given: &str) -> bool {
-    let differ = known.bytes().zip(given.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
-    !known.is_empty() && known.len() == given.len() && differ == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_compared_whole() {
-        assert!(is_same("abc", "abc"));
-        for (known, given) in [("abc", "abd"), ("abc", "ab"), ("", ""), ("abc", "")] {
-            assert!(!is_same(known, given), "{known:?} {given:?}");
-        }
-        let (one, other) = (random_hex().expect("bits"), random_hex().expect("bits"));
-        assert!(one.len() == 32 && one != other);
     }
 }

@@ -3,6 +3,7 @@
 //! Any failure of the task itself is like the death of the server: the session is restored from its log when its client
 //! comes back. So nothing here tries to go on after a log that does not take what it is given.
 
+mod command;
 mod effects;
 mod revive;
 
@@ -24,11 +25,13 @@ use crate::{
     speech::Samples,
 };
 use bytes::Bytes;
+pub(crate) use command::Said;
+pub(super) use command::{Attach, Command};
 use effects::Pace;
 pub(super) use revive::Revived;
 use std::{collections::VecDeque, sync::Arc};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -41,36 +44,6 @@ const MARKERS: usize = 1000;
 
 /// The longest name of a marker, bytes.
 const MARKER: usize = 256;
-
-/// What a client wants of its session.
-pub(super) enum Command {
-    /// To listen, from a final on.
-    Attach(Attach),
-    /// To say something.
-    Say { listener: u64, said: Said },
-}
-
-/// A client that wants to listen.
-pub(super) struct Attach {
-    /// The last final that it has.
-    pub(super) last_seq: i64,
-    pub(super) sender: mpsc::Sender<Result<Message>>,
-    /// Whether it may, under which number, and when it may send.
-    pub(super) reply: oneshot::Sender<Result<(u64, watch::Receiver<bool>)>>,
-}
-
-/// What a client says.
-#[derive(Debug)]
-pub(crate) enum Said {
-    /// More audio, and where it begins, if that is said.
-    Audio(Bytes, Option<i64>),
-    /// Whether everything until here is decided?
-    Marker(String),
-    /// That was all.
-    End,
-    /// It has the finals up to this one.
-    Acknowledge(i64),
-}
 
 /// The task.
 pub(super) struct Task {
