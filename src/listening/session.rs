@@ -147,6 +147,11 @@ impl<D: Detector> Session<D> {
         self.past.committed
     }
 
+    /// All that is to be known of what is decided.
+    pub(crate) fn checkpoint(&self) -> &Checkpoint {
+        &self.past
+    }
+
     /// The audio from here on must be kept, to restore a session from a checkpoint.
     pub(crate) fn needed_by(checkpoint: &Checkpoint) -> Samples {
         Samples((checkpoint.committed.0 - D::MEMORY.0).max(0))

@@ -21,7 +21,7 @@ use crate::{
     speech::ModelId,
 };
 use api::{models::Models, speech::Speech, tutorial::Tutorial};
-use guard::{deadline::DeadlineLayer, ending::EndingLayer};
+use guard::{deadline::DeadlineLayer, hangup};
 use sessions::Sessions;
 pub(crate) use sessions::Settings as SessionSettings;
 pub(crate) use sessions::leftover;
@@ -35,6 +35,7 @@ use tokio::{
 };
 use tonic::{service::Routes, transport::Server};
 use tonic_health::ServingStatus;
+use tower::util::MapRequestLayer;
 pub(crate) use wal::{Limits as SessionLimits, Syncing};
 
 /// The voice that speaks when nothing else is said.
@@ -263,8 +264,8 @@ impl Bound {
             let server = Server::builder()
                 .http2_keepalive_interval(Some(KEEPALIVE.0))
                 .http2_keepalive_timeout(Some(KEEPALIVE.1))
+                .layer(MapRequestLayer::new(hangup::told))
                 .layer(DeadlineLayer)
-                .layer(EndingLayer)
                 .add_routes(routes.clone());
             servers.spawn(listen::serve(socket, server, stop.clone()));
         }

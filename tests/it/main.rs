@@ -23,6 +23,7 @@ mod pages;
 mod ps;
 mod serve;
 mod speech;
+mod streaming;
 mod transcripts;
 mod wire;
 mod worker;

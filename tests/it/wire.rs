@@ -1,6 +1,7 @@
 //! The contracts, spoken by clients that know nothing but them.
 
 use crate::harness::{
+    calls::field_of,
     eventually,
     pb::{bare_call, block_on, connect, example, speech, v1},
     process::Sandbox,
@@ -9,15 +10,10 @@ use crate::harness::{
     wav,
 };
 use std::{collections::BTreeSet, process::Command, time::Duration};
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 use v1::{recognize_file_request::Message, recognize_file_response::Event, synthesize_request::Input};
-
-fn field_of(status: &Status) -> Option<String> {
-    let violations = status.get_details_bad_request()?.field_violations;
-    violations.first().map(|violation| violation.field.clone())
-}
 
 #[test]
 fn the_tutorials_contract() {

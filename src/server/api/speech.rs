@@ -12,7 +12,7 @@ use crate::{
             respond::{Messages, Outlet, respond},
             streaming,
         },
-        guard::{deadline, ending::Whole},
+        guard::deadline,
         recognition::{
             Options, Recognition,
             feed::{ByteStream, Feed},
@@ -79,11 +79,10 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
         request: Request<Streaming<pb::StreamingRecognizeRequest>>,
     ) -> Result<Response<Self::StreamingRecognizeStream>, Status> {
         let (deadline, paths) = (deadline::of(&request), paths_of(&request));
-        let whole = request.extensions().get::<Whole>().cloned().unwrap_or_default();
         let (metadata, _, mut messages) = request.into_parts();
         let attached = deadline::within(deadline, streaming::attach(&self.0, &metadata, &mut messages, paths)).await?;
         let id = attached.id.parse().map_err(|_| Error::invalid("the session's name is no metadata"))?;
-        let work = move |out| streaming::converse(attached, messages, whole, out);
+        let work = move |out| streaming::converse(attached, messages, out);
         let mut response = Response::new(respond(deadline, work));
         response.metadata_mut().insert(streaming::SESSION, id);
         Ok(response)

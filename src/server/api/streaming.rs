@@ -4,10 +4,9 @@ use super::respond::Outlet;
 use crate::{
     error::{Error, Kind, Result},
     models::Paths,
-    proto::v1::{self as pb, streaming_recognize_request::Message as Request},
+    proto::v1::{self as pb, streaming_recognize_request::Message as Request, streaming_recognize_response::Event},
     server::{
         Shared,
-        guard::ending::Whole,
         sessions::{Attached, Message, Mouth, Said},
     },
 };
@@ -57,24 +56,30 @@ pub(super) async fn attach(
 pub(super) async fn converse(
     attached: Attached,
     messages: Streaming<pb::StreamingRecognizeRequest>,
-    whole: Whole,
     out: Outlet<Message>,
 ) -> Result<()> {
     let Attached { messages: mut told, mouth, .. } = attached;
     let telling = async {
+        let mut is_done = false;
         while let Some(message) = told.recv().await {
-            out.send(message?).await?;
+            let message = message?;
+            is_done = matches!(message.event, Some(Event::Done(_)));
+            out.send(message).await?;
         }
-        Ok(())
+        // Who reads slowly may have missed why.
+        match is_done {
+            true => Ok(()),
+            false => Err(Error::new(Kind::Unavailable, "the stream was cut short; resume the session to go on")),
+        }
     };
     tokio::select! {
         told = telling => told,
-        Err(error) = listen(messages, whole, mouth) => Err(error),
+        Err(error) = listen(messages, mouth) => Err(error),
     }
 }
 
 /// Hands on what the client says. Ends only with an error: that a client has said all does not end the stream.
-async fn listen(mut messages: Streaming<pb::StreamingRecognizeRequest>, whole: Whole, mut mouth: Mouth) -> Result<()> {
+async fn listen(mut messages: Streaming<pb::StreamingRecognizeRequest>, mut mouth: Mouth) -> Result<()> {
     loop {
         if mouth.room().await.is_err() {
             // The session tells itself how it ended.
@@ -95,10 +100,7 @@ async fn listen(mut messages: Streaming<pb::StreamingRecognizeRequest>, whole: W
             return std::future::pending().await;
         }
     }
-    // To close this side says that it was all. To go away does not.
-    if !whole.is_whole() {
-        return Err(Error::new(Kind::Cancelled, "the client has gone"));
-    }
+    // To close this side says that it was all. To go away does not, and is an error.
     drop(mouth.say(Said::End).await);
     std::future::pending().await
 }

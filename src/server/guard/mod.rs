@@ -1,4 +1,4 @@
 //! What stands before every call.
 
 pub(crate) mod deadline;
-pub(crate) mod ending;
+pub(crate) mod hangup;

@@ -31,8 +31,10 @@ impl Config {
             return Err(Error::invalid(message).in_field("config.hot_words"));
         }
         let recognition = config.recognition.clone().unwrap_or_default();
-        let (options, rate) = Options::try_new(&recognition).map_err(in_recognition)?;
-        let Some(rate) = rate else {
+        // Before the rate, which would be at fault with a file.
+        let is_file = recognition.encoding == i32::from(pb::InputEncoding::Unspecified);
+        let checked = if is_file { None } else { Some(Options::try_new(&recognition).map_err(in_recognition)?) };
+        let Some((options, Some(rate))) = checked else {
             let message = "streamed audio is bare samples: INPUT_ENCODING_PCM16; files go to RecognizeFile";
             return Err(Error::invalid(message).in_field("config.recognition.encoding"));
         };

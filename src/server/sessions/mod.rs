@@ -29,7 +29,10 @@ use load::Load;
 use std::{
     collections::{HashMap, hash_map::Entry},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use stored::Opened;
@@ -37,7 +40,7 @@ use task::{Attach, Command, QUEUE, Revived, Task};
 use tokio::{
     sync::{OnceCell, mpsc, oneshot},
     task::JoinHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 pub(crate) use {
     attached::{Attached, Mouth},
@@ -50,6 +53,9 @@ const COME_BACK: Duration = Duration::from_secs(1);
 
 /// How long a session may take to take a client: as long as the disk may.
 const ANSWER: Duration = Duration::from_secs(30);
+
+/// How often is looked whether a log has been read.
+const READING: Duration = Duration::from_millis(10);
 
 /// How long logs may take to be closed at the end.
 const STOP: Duration = Duration::from_secs(5);
@@ -100,6 +106,8 @@ struct Inner {
 struct Live {
     commands: mpsc::Sender<Command>,
     resume_key: String,
+    /// Nothing is left to do for it: it only waits for somebody who wants to hear its end.
+    is_over: Arc<AtomicBool>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -181,23 +189,38 @@ impl Sessions {
         resolve: impl Fn(&str) -> Result<ModelId>,
     ) -> Result<Attached> {
         let id = config::session_id(name)?;
-        let key = |live: &HashMap<SessionId, Live>| live.get(&id).map(|session| session.resume_key.clone());
-        let mut known = key(&self.0.live());
-        if known.is_none() {
-            // Its task broke off; its log may be whole.
-            self.revive(&id, &resolve).await?;
-            known = key(&self.0.live());
-        }
-        if known.as_deref() == Some("") {
-            let message = "the session is just being restored; resume it again";
-            return Err(Error::new(Kind::Unavailable, message).retry_after(COME_BACK));
-        }
+        let known = timeout(ANSWER, self.key(&id, &resolve)).await.unwrap_or_else(|_| {
+            Err(Error::new(Kind::Unavailable, "the session's log is still being read").retry_after(COME_BACK))
+        })?;
         // Whether the name or the key is wrong is nobody's business who has not both.
         if !known.is_some_and(|known| key::is_same(&known, &resume.resume_key)) {
             let message = format!("there is no session `{id}` with this resume_key; it may be over");
             return Err(Error::new(Kind::NotFound, message).in_field("config.resume"));
         }
         self.join(&id, resume.last_seq).await
+    }
+
+    /// The key of a session. One that is only on the disk is gone on with first; where somebody else is about to do
+    /// that, they are waited for.
+    async fn key(&self, id: &SessionId, resolve: &impl Fn(&str) -> Result<ModelId>) -> Result<Option<String>> {
+        loop {
+            let known = self.0.live().get(id).map(|session| session.resume_key.clone());
+            match known {
+                Some(key) if !key.is_empty() => return Ok(Some(key)),
+                Some(_) => sleep(READING).await,
+                // Its task broke off; its log may be whole.
+                None => {
+                    let revived = self.revive(id, resolve).await.map_err(|error| {
+                        tracing::error!(session = %id, %error, "A session cannot be restored.");
+                        // Nobody has shown a key.
+                        Error::new(error.kind(), format!("the log of session `{id}` cannot be read"))
+                    })?;
+                    if revived.is_none() && !self.0.live().contains_key(id) {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
     }
 
     /// Becomes the client of a session whose task runs.
@@ -249,7 +272,7 @@ impl Sessions {
             Entry::Vacant(place) => {
                 // Nobody can join before the task is there.
                 let (commands, _) = mpsc::channel(1);
-                place.insert(Live { commands, resume_key: resume_key.to_owned(), task: None });
+                place.insert(Live { commands, resume_key: resume_key.to_owned(), is_over: Arc::default(), task: None });
                 Ok(())
             }
         }
@@ -257,10 +280,11 @@ impl Sessions {
 
     fn spawn(&self, id: &SessionId, resume_key: String, config: Config, revived: Option<Revived>) -> Result<()> {
         let task = Task::try_new(Arc::clone(&self.0), id.clone(), resume_key.clone(), config, revived)?;
+        let is_over = task.is_over();
         let (commands, inbox) = mpsc::channel(QUEUE);
         let mut live = self.0.live();
         let task = Some(tokio::spawn(task.live(inbox)));
-        live.insert(id.clone(), Live { commands, resume_key, task });
+        live.insert(id.clone(), Live { commands, resume_key, is_over, task });
         Ok(())
     }
 
@@ -310,7 +334,7 @@ impl Inner {
 
     /// Whether there is room for one more session, by what those that are there have cost.
     fn admit(&self) -> Result<()> {
-        let live = self.live().len();
+        let live = self.live().values().filter(|session| !session.is_over.load(Ordering::Relaxed)).count();
         let most = self.load.capacity().map_or(self.settings.most, |capacity| capacity.min(self.settings.most));
         if live < most {
             return Ok(());

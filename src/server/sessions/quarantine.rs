@@ -4,7 +4,7 @@ use crate::{
     audio::wav,
     error::{Error, Kind, Result},
     listening::Gap,
-    server::wal::SessionId,
+    server::wal::{QUARANTINE, SessionId},
     speech::Samples,
 };
 use std::{
@@ -22,7 +22,7 @@ pub(super) async fn keep(folder: &Path, id: &SessionId, gap: &mut Gap) {
     if audio.is_empty() {
         return;
     }
-    let folder = folder.join("quarantine");
+    let folder = folder.join(QUARANTINE);
     let path = folder.join(format!("{id}-{}.wav", gap.start.0));
     let place = path.clone();
     let (done, written) = oneshot::channel();

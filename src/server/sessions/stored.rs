@@ -68,6 +68,9 @@ struct Step {
     checkpoint: Option<StoredCheckpoint>,
     #[prost(message, optional, tag = "2")]
     decided: Option<StoredDecided>,
+    /// How the session ended.
+    #[prost(message, optional, tag = "3")]
+    done: Option<v1::SessionDone>,
 }
 
 /// The bytes of a checkpoint, and of what was decided with it.
@@ -81,7 +84,22 @@ pub(super) fn step(checkpoint: &Checkpoint, decided: Option<&Decided>) -> Vec<u8
         silent_since: checkpoint.silent_since.0,
         has_spoken: checkpoint.has_spoken,
     };
-    Step { checkpoint: Some(checkpoint), decided: decided.map(StoredDecided::from) }.encode_to_vec()
+    Step { checkpoint: Some(checkpoint), decided: decided.map(StoredDecided::from), done: None }.encode_to_vec()
+}
+
+/// The same, of the last checkpoint, with how the session ended.
+pub(super) fn last_step(checkpoint: &Checkpoint, done: v1::SessionDone) -> Vec<u8> {
+    let step = Step { done: Some(done), ..Step::default() }.encode_to_vec();
+    // Messages that follow one another are one.
+    [self::step(checkpoint, None), step].concat()
+}
+
+/// How the session ended, if it had with this step.
+///
+/// # Errors
+/// `DataLoss` where the bytes are none of ours.
+pub(super) fn read_done(bytes: &[u8]) -> Result<Option<v1::SessionDone>> {
+    Ok(Step::decode(bytes).map_err(unreadable)?.done)
 }
 
 /// The inverse of [`step`].
@@ -89,7 +107,7 @@ pub(super) fn step(checkpoint: &Checkpoint, decided: Option<&Decided>) -> Vec<u8
 /// # Errors
 /// `DataLoss` where the bytes are none of ours.
 pub(super) fn read_step(bytes: &[u8]) -> Result<(Checkpoint, Option<Decided>)> {
-    let Step { checkpoint: Some(checkpoint), decided } = Step::decode(bytes).map_err(unreadable)? else {
+    let Step { checkpoint: Some(checkpoint), decided, .. } = Step::decode(bytes).map_err(unreadable)? else {
         return Err(Error::new(Kind::DataLoss, "a session's log holds a step without a checkpoint"));
     };
     let checkpoint = Checkpoint {

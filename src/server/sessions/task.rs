@@ -29,7 +29,10 @@ pub(crate) use command::Said;
 pub(super) use command::{Attach, Command};
 use effects::Pace;
 pub(super) use revive::Revived;
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::AtomicBool},
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -74,6 +77,8 @@ pub(super) struct Task {
     /// How it ended.
     done: Option<pb::SessionDone>,
     failed: Option<(Kind, String)>,
+    /// Whether it takes nobody's place any more.
+    is_over: Arc<AtomicBool>,
     /// When nobody is waited for any more.
     until: Option<Instant>,
     /// Audio of a session that is restored, which is to be heard once more.
@@ -116,6 +121,11 @@ impl Task {
             tracing::warn!(session = %id, %error, "A session's log could not be removed.");
         }
         inner.forget(&id);
+    }
+
+    /// Tells when there is nothing left to do.
+    pub(super) fn is_over(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_over)
     }
 
     async fn serve(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Result<Fate> {
@@ -190,7 +200,7 @@ impl Task {
         let known = self.decided.iter().rposition(|decided| decided.seq.is_some_and(|seq| seq <= last_seq));
         for decided in self.decided.iter().skip(known.map_or(0, |known| known + 1)) {
             first.push(tell::speech(&self.config, started, decided.utterance, decided.from));
-            first.extend(tell::decided(&self.config, decided));
+            first.extend(tell::decided(&self.config, decided, self.received));
         }
         if let Some((utterance, at)) = self.session.speaking() {
             first.push(tell::speech(&self.config, started, utterance, at));
@@ -261,6 +271,10 @@ impl Task {
 
     async fn hear_audio(&mut self, data: Bytes, first: Option<i64>) -> Result<()> {
         let refuse = |field: &str, message: String| Err(Error::invalid(message).in_field(field));
+        // A client that is still on its way to hear that the session has ended by itself.
+        if self.done.is_some() || self.is_client_gone {
+            return Ok(());
+        }
         if self.has_ended {
             return refuse("audio", "audio after the end".to_owned());
         }

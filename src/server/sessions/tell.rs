@@ -21,9 +21,10 @@ pub(super) fn speech(config: &Config, kind: speech_activity::Kind, utterance: i6
     message(Event::Speech(pb::SpeechActivity { kind: kind.into(), at, utterance_id: utterance }))
 }
 
-/// Everything about an utterance that is decided, in order.
-pub(super) fn decided(config: &Config, decided: &Decided) -> Vec<Message> {
-    let at = |position| config.to_client(position);
+/// Everything about an utterance that is decided, in order. The audio ends at `end`, in the client's clock: rounding
+/// must not lead behind it.
+pub(super) fn decided(config: &Config, decided: &Decided, end: i64) -> Vec<Message> {
+    let at = |position| config.to_client(position).min(end);
     let mut messages = Vec::new();
     if let Some(seq) = decided.seq {
         let count = decided.segments.len().max(1) as f32;

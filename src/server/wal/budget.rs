@@ -69,7 +69,8 @@ impl Budget {
                     "session `{id}` has {has} bytes that are not recognised or not fetched yet, and no room for {wants} \
                      more: its limit is {session} (`--session-log`); send slower, or fetch its finals"
                 ),
-            ));
+            )
+            .retry_after(COME_BACK));
         }
         let room = |used: u64| used.checked_add(wants).filter(|sum| *sum <= purpose.share(all));
         match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room) {

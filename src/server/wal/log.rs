@@ -296,7 +296,6 @@ impl Log {
         self.change
     }
 
-    #[cfg(test)]
     /// What it takes on the disk.
     pub(super) fn bytes(&self) -> u64 {
         self.account.bytes()

@@ -80,6 +80,9 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
+/// A folder beside those of sessions, for what must not be lost; no session can have its name.
+pub(crate) const QUARANTINE: &str = "quarantine";
+
 /// The name of a session. Safe as the name of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SessionId(String);
@@ -91,8 +94,11 @@ impl SessionId {
     /// `InvalidInput` for one that is empty, too long, or has other than plain letters, digits, `-` and `_`.
     pub(crate) fn try_new(name: &str) -> Result<Self> {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-        if !is_plain || name.is_empty() || name.len() > 64 {
-            let message = format!("`{}` is no session id: use 1 to 64 of A-Z a-z 0-9 - _", name.escape_debug());
+        if !is_plain || name.is_empty() || name.len() > 64 || name == QUARANTINE {
+            let message = format!(
+                "`{}` is no session id: use 1 to 64 of A-Z a-z 0-9 - _, and not `{QUARANTINE}`",
+                name.escape_debug()
+            );
             return Err(Error::invalid(message).in_field("session_id"));
         }
         Ok(Self(name.to_owned()))

@@ -75,6 +75,11 @@ pub(super) fn audio_start(name: &str) -> Option<Samples> {
     is_one.then(|| digits.parse().ok().filter(|start| *start < i64::MAX / 2).map(Samples)).flatten()
 }
 
+/// Whether a log has files of this name.
+fn is_ours(name: &str) -> bool {
+    name == NOTES || name == NEW_NOTES || audio_start(name).is_some()
+}
+
 /// What is wrong with a file.
 enum Fault {
     /// It is damaged, for this reason.
@@ -185,6 +190,9 @@ pub(super) fn read(store: &dyn Store, id: &SessionId) -> Result<Option<Found>> {
     read_audio(store, id, files, &mut found)?;
     match found.notes.first() {
         Some(Note::Open { .. }) => Ok(Some(found)),
+        None if entries.iter().any(|entry| !is_ours(&entry.name)) => {
+            Err(Fault::damaged("holds no session: what is in it is somebody else's").told(id, &folder))
+        }
         None if found.audio.is_empty() => Ok(None),
         None => Err(Fault::damaged("is missing or has nothing, and there is audio").told(id, &folder.join(NOTES))),
         Some(_) => Err(Fault::damaged("does not begin as it must").told(id, &folder.join(NOTES))),

@@ -75,6 +75,12 @@ pub(crate) async fn serves(address: &str, service: &str) -> bool {
     answer.into_inner().status().as_str_name() == "SERVING"
 }
 
+/// The field that a call was refused for.
+pub(crate) fn field_of(status: &Status) -> Option<String> {
+    let violations = status.get_details_bad_request()?.field_violations;
+    violations.first().map(|violation| violation.field.clone())
+}
+
 /// What ended the engine under a call, in one word.
 pub(crate) fn cause(status: &Status) -> String {
     let info = status.get_details_error_info();

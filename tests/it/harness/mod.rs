@@ -3,6 +3,7 @@
 pub(crate) mod calls;
 pub(crate) mod grammar;
 pub(crate) mod hearer;
+pub(crate) mod live;
 pub(crate) mod microphone;
 pub(crate) mod models;
 pub(crate) mod pb;

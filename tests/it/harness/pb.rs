@@ -81,7 +81,12 @@ pub(crate) async fn connect(address: &str) -> Channel {
 
 /// A client of our own contract.
 pub(crate) async fn speech(address: &str) -> v1::speech_recognition_client::SpeechRecognitionClient<Channel> {
-    v1::speech_recognition_client::SpeechRecognitionClient::new(connect(address).await)
+    speech_over(connect(address).await)
+}
+
+/// The same, over a channel that is there.
+pub(crate) fn speech_over(channel: Channel) -> v1::speech_recognition_client::SpeechRecognitionClient<Channel> {
+    v1::speech_recognition_client::SpeechRecognitionClient::new(channel)
 }
 
 /// The answer to a unary call over a bare HTTP/2 connection: no timer of the client's own stands before the server's.

@@ -15,7 +15,7 @@ use crate::{
     },
     speech::Samples,
 };
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::atomic::Ordering, time::Duration};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 /// Audio that waits to be decided, in seconds, from which on the client is asked to wait, and up to which again.
@@ -159,7 +159,7 @@ impl Task {
         };
         self.note(note).await?;
         (self.finals, self.gaps) = (checkpoint.finals, checkpoint.gaps);
-        for message in tell::decided(&self.config, &decided) {
+        for message in tell::decided(&self.config, &decided, self.received) {
             self.tell(message);
         }
         self.decided.push_back(decided);
@@ -199,15 +199,19 @@ impl Task {
 
     /// Everything is decided.
     async fn conclude(&mut self, timed_out: Option<TimedOut>) -> Result<()> {
-        self.inner.desk().await?.close(&self.id).await.map_err(broken)?;
         let done = pb::SessionDone {
             reason: tell::reason(timed_out, self.is_client_gone).into(),
-            audio_end: self.config.to_client(self.session.committed()),
+            audio_end: self.config.to_client(self.session.committed()).min(self.received),
             finals: self.finals,
             gaps: self.gaps,
         };
+        let checkpoint = self.session.checkpoint().clone();
+        let note = Note::Commit { to: self.position_in_log(&checkpoint), state: stored::last_step(&checkpoint, done) };
+        self.note(note).await?;
+        self.inner.desk().await?.close(&self.id).await.map_err(broken)?;
         self.has_ended = true;
         self.done = Some(done);
+        self.is_over.store(true, Ordering::Relaxed);
         self.until = Some(Instant::now() + self.inner.settings.linger);
         self.tell(tell::message(told::Event::Done(done)));
         if let Some(listener) = &mut self.listener {
@@ -223,6 +227,7 @@ impl Task {
         self.failed = Some((kind, error.to_string()));
         self.until = Some(Instant::now() + self.inner.settings.linger);
         self.has_ended = true;
+        self.is_over.store(true, Ordering::Relaxed);
         if let Some(listener) = self.listener.take() {
             listener.fail(error);
         }

@@ -10,7 +10,10 @@ use crate::{
         wal::{Note, Restored, SessionId},
     },
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::AtomicBool},
+};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 /// What a log holds, in our own words.
@@ -27,6 +30,8 @@ pub(in crate::server::sessions) struct Revived {
     audio: Vec<i16>,
     /// Where the client goes on.
     received: i64,
+    /// How it ended.
+    done: Option<pb::SessionDone>,
 }
 
 impl Revived {
@@ -39,6 +44,8 @@ impl Revived {
             audio_start: restored.audio_start.0,
             audio: restored.audio,
             received: restored.next.0,
+            // The first one is not noted.
+            epoch: 1,
             ..Self::default()
         };
         let mut opened = None;
@@ -53,6 +60,7 @@ impl Revived {
                     let (checkpoint, decided) = stored::read_step(&state)?;
                     revived.checkpoint = checkpoint;
                     revived.decided.extend(decided);
+                    revived.done = stored::read_done(&state)?;
                 }
                 Note::Epoch { number } => revived.epoch = number,
                 Note::Ended { .. } => revived.has_ended = true,
@@ -82,8 +90,18 @@ impl Task {
         config: Config,
         revived: Option<Revived>,
     ) -> Result<Self> {
-        let Revived { checkpoint, decided, epoch, acknowledged, has_ended, is_closed, audio_start, audio, received } =
-            revived.unwrap_or_default();
+        let Revived {
+            checkpoint,
+            decided,
+            epoch,
+            acknowledged,
+            has_ended,
+            is_closed,
+            audio_start,
+            audio,
+            received,
+            done,
+        } = revived.unwrap_or_default();
         let (finals, gaps, committed) = (checkpoint.finals, checkpoint.gaps, checkpoint.committed);
         // What is over needs no audio any more, and has none.
         let (intake, first, mut heard) = match is_closed {
@@ -98,12 +116,9 @@ impl Task {
         let rest = heard.split_off(length);
         let past = Past { checkpoint, before: heard, epoch };
         let session = Session::restore(&config.rules, config.options.prompt.clone(), past);
-        let done = is_closed.then(|| pb::SessionDone {
-            reason: Reason::EndOfAudio.into(),
-            audio_end: config.to_client(committed),
-            finals,
-            gaps,
-        });
+        let audio_end = config.to_client(committed);
+        let unknown = pb::SessionDone { reason: Reason::EndOfAudio.into(), audio_end, finals, gaps };
+        let done = is_closed.then(|| done.unwrap_or(unknown));
         let wait = if is_closed { inner.settings.linger } else { inner.settings.wait };
         Ok(Self {
             id,
@@ -129,6 +144,7 @@ impl Task {
             is_client_gone: false,
             done,
             failed: None,
+            is_over: Arc::new(AtomicBool::new(is_closed)),
             until: Some(Instant::now() + wait),
             backlog: rest,
         })

@@ -231,8 +231,12 @@ impl Keeper {
     }
 
     fn restore(&mut self, id: SessionId) -> Result<Option<Restored>> {
-        if self.open.contains_key(&id) {
-            return Err(Error::new(Kind::Internal, format!("session `{id}` is open already")));
+        // Whoever had it open broke off: what is on the disk counts.
+        if let Some(before) = self.open.remove(&id) {
+            self.budget.refund(before.log.bytes());
+            for (_, reply) in before.waiting {
+                drop(reply.send(Err(Error::new(Kind::Unavailable, format!("session `{id}` was opened anew")))));
+            }
         }
         self.budget.refund(self.unreadable.remove(&id).unwrap_or(0));
         match Log::restore(Arc::clone(&self.store), id.clone(), &self.budget, self.syncing) {
