@@ -74,6 +74,9 @@ enum Command {
     Sessions(leftovers::Args),
     /// Run the gRPC service
     Serve(serve::Args),
+    /// Show what the service promises, and measure it
+    #[command(hide = true)]
+    Bench(client::bench::Args),
     /// Print what makes a shell complete speechctl's flags
     Completions(pages::CompletionsArgs),
     /// Write the manual's pages into a folder
@@ -138,6 +141,16 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Serve(args) => {
             telemetry::start(Some(mood.of_service()));
             runtime()?.block_on(serve::run(args)).map_err(|error| error.context("cannot serve"))
+        }
+        Command::Bench(args) => {
+            let output = output::Output::new(quiet, verbose);
+            let (runtime, (notice, _)) = (runtime()?, shutdown::channel());
+            let result = runtime.block_on(until_interrupted(client::bench::run(args, output), None, &notice));
+            runtime.shutdown_background();
+            result.map_err(|error| match error.kind() {
+                Kind::Cancelled => error,
+                _ => error.context("cannot vouch for the service"),
+            })
         }
         Command::Completions(args) => pages::completions(&args, output::Output::new(quiet, verbose)),
         Command::Man(args) => pages::man(&args),

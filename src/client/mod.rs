@@ -1,5 +1,6 @@
 //! What runs in the user's shell: finds a server, or has one started, calls it, and shows what comes back.
 
+pub(crate) mod bench;
 mod mic;
 pub(crate) mod output;
 pub(crate) mod ps;

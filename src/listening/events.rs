@@ -10,8 +10,8 @@ pub(crate) enum Event {
     Audio(Vec<i16>),
     /// No more will come.
     EndOfAudio,
-    /// Somebody wants to know when all audio until now has been decided.
-    Marker(String),
+    /// Somebody wants to know when all audio before a position has been decided.
+    Marker { id: String, at: Samples },
     /// A decode is done. Times count from the start of its window.
     Decoded { job: u64, segments: Vec<Segment>, language: String },
     /// A decode's engine is lost; by the audio's own doing, where a cause is told.

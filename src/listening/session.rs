@@ -118,7 +118,7 @@ impl<D: Detector> Session<D> {
         match event {
             Event::Audio(samples) => self.hear(&samples),
             Event::EndOfAudio => self.end(),
-            Event::Marker(id) => self.markers.push_back((self.end_of_audio(), id)),
+            Event::Marker { id, at } => self.markers.push_back((at, id)),
             Event::Decoded { job, segments, language } => self.decoded(job, segments, language, &mut effects),
             Event::Lost { job, own_doing } => self.lost(job, own_doing.as_deref(), &mut effects),
             Event::Declined { job } => {
@@ -140,6 +140,11 @@ impl<D: Detector> Session<D> {
     pub(crate) fn stretch(&self, from: Samples, to: Samples) -> &[i16] {
         let index = |at: Samples| usize::try_from(at.0 - self.past.committed.0).unwrap_or(0).min(self.audio.len());
         self.audio.get(index(from)..index(to)).unwrap_or_default()
+    }
+
+    /// Whether something waits for an engine to decide it.
+    pub(crate) fn is_deciding(&self) -> bool {
+        !self.marks.is_empty()
     }
 
     /// Up to here the audio is decided.

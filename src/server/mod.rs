@@ -6,6 +6,7 @@ mod availability;
 mod elsewhere;
 mod guard;
 mod listen;
+mod recognisers;
 mod recognition;
 mod sessions;
 mod speaking;
@@ -22,6 +23,7 @@ use crate::{
 };
 use api::{models::Models, speech::Speech, tutorial::Tutorial};
 use guard::{deadline::DeadlineLayer, hangup};
+use recognisers::Recognisers;
 use sessions::Sessions;
 pub(crate) use sessions::Settings as SessionSettings;
 pub(crate) use sessions::leftover;
@@ -34,7 +36,7 @@ use tokio::{
     time::timeout,
 };
 use tonic::{service::Routes, transport::Server};
-use tonic_health::ServingStatus;
+use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::util::MapRequestLayer;
 pub(crate) use wal::{Limits as SessionLimits, Syncing};
 
@@ -103,7 +105,7 @@ pub(crate) struct Settings {
 struct Shared {
     supervisor: Supervisor,
     speaker: speaking::Speaker,
-    default_model: Option<ModelId>,
+    recognisers: Recognisers,
     /// What requests mean that name nothing: a recogniser, if there is one, and a synthesiser.
     defaults: Vec<ModelId>,
     /// The notice to stop, for streams that nothing else would end.
@@ -124,14 +126,7 @@ impl Shared {
 
     /// The recogniser that a request means.
     fn recognizer(&self, name: &str, paths: Paths) -> Result<ModelId> {
-        let not_built_in = |name: &&str| !["", "selftest"].contains(name);
-        match (name, &self.default_model) {
-            ("", Some(model)) => Ok(model.clone()),
-            _ => {
-                let find = |name| self.supervisor.directory().find(name, ModelId::recognises);
-                Some(name).filter(not_built_in).and_then(find).map_or_else(|| models::recognizer(name, paths), Ok)
-            }
-        }
+        self.recognisers.find(name, paths)
     }
 
     /// The model of this name, whatever it does.
@@ -234,16 +229,19 @@ impl Bound {
             }
         }
         let addresses = self.addresses();
+        let directory = supervisor.directory().clone();
+        let recognisers = Recognisers { default: self.default_model.clone(), directory };
+        let sessions = self.settings.sessions.clone();
+        let sessions = Sessions::new(sessions, supervisor.clone(), recognisers.clone(), stop.clone());
         let shared = Shared {
             supervisor: supervisor.clone(),
             speaker,
-            default_model: self.default_model.clone(),
+            recognisers,
             defaults: defaults.clone(),
             stop: stop.clone(),
             recognitions: Arc::new(Semaphore::new(MAX_RECOGNITIONS)),
-            sessions: Sessions::new(self.settings.sessions.clone(), supervisor.clone(), stop.clone()),
+            sessions: sessions.clone(),
         };
-        let sessions = shared.sessions.clone();
 
         let (health, health_service) = tonic_health::server::health_reporter();
         for name in names() {
@@ -257,7 +255,6 @@ impl Bound {
         if let Some(registry) = self.registry {
             tasks.spawn(registry.serve(supervisor.clone()));
         }
-        let resolver = shared.clone();
         let routes = routes(shared, health_service)?;
         let mut servers = JoinSet::new();
         for socket in self.sockets {
@@ -271,7 +268,10 @@ impl Bound {
         }
         supervisor.meet(&self.called).await;
         if self.settings.restores {
-            sessions.restore(|name| resolver.recognizer(name, Paths::Allowed)).await?;
+            tokio::select! {
+                restored = sessions.restore() => restored?,
+                () = stop.wanted(Stop::Drain) => tracing::warn!("Stopping; sessions are left for the next server."),
+            }
         }
         ready(&addresses)?;
         // A socket that fails ends the server: half a server is harder to notice than none.
@@ -280,13 +280,7 @@ impl Bound {
             Some(ended) = servers.join_next() => ended.unwrap_or_else(|_| Err(failed())),
         };
         availability.abort();
-        for name in names() {
-            health.set_service_status(name, ServingStatus::NotServing).await;
-        }
-        // Whoever watches has seen it by now, or sees it first; then their streams end, which nothing else would end.
-        for name in names() {
-            health.clone().clear_service_status(name).await;
-        }
+        say_not_serving(&health).await;
         let drained = async { while servers.join_next().await.is_some() {} };
         // Where a socket has failed, the others were not told to stop, and would never be drained.
         let drain = if outcome.is_ok() { drain } else { Duration::ZERO };
@@ -301,6 +295,17 @@ impl Bound {
         supervisor.stop().await;
         tasks.shutdown().await;
         outcome
+    }
+}
+
+/// Tells whoever asks for health, and ends the streams of whoever watches it.
+async fn say_not_serving(health: &HealthReporter) {
+    for name in names() {
+        health.set_service_status(name, ServingStatus::NotServing).await;
+    }
+    // Whoever watches has seen it by now, or sees it first; then their streams end, which nothing else would end.
+    for name in names() {
+        health.clone().clear_service_status(name).await;
     }
 }
 

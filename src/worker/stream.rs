@@ -48,6 +48,7 @@ pub(super) struct Stream {
     out: Outlet,
     work: Option<(Work, Running)>,
     since: Instant,
+    is_partial: bool,
     /// How long the last partial took.
     partial: Duration,
     is_done: bool,
@@ -80,7 +81,19 @@ impl Stream {
         let session = Session::new(&Rules::default(), first.initial_prompt.clone());
         let (id, language) = (first.session_id.clone(), first.language.clone());
         let (work, partial) = (None, Duration::ZERO);
-        Ok(Self { engine, calls, session, id, language, out, work, since: Instant::now(), partial, is_done: false })
+        Ok(Self {
+            engine,
+            calls,
+            session,
+            id,
+            language,
+            out,
+            work,
+            since: Instant::now(),
+            is_partial: false,
+            partial,
+            is_done: false,
+        })
     }
 
     /// Takes frames and the engine's answers, as they come.
@@ -92,7 +105,9 @@ impl Stream {
                     self.work = None;
                     let (job, decoded) = done;
                     let Decoded { segments, language, .. } = decoded?;
-                    self.partial = self.since.elapsed();
+                    if self.is_partial {
+                        self.partial = self.since.elapsed();
+                    }
                     self.on(Event::Decoded { job, segments, language }).await?;
                 }
                 frame = frames.message(), if has_room && !is_last => match frame? {
@@ -165,7 +180,7 @@ impl Stream {
         };
         let running = self.calls.begin(&self.id, self.engine.pulse());
         let (engine, cancel, job) = (self.engine.clone(), running.cancel(), decode.job);
-        self.since = Instant::now();
+        (self.since, self.is_partial) = (Instant::now(), is_partial);
         let work = Box::pin(async move { (job, engine.decode(window, hint, cancel).await) });
         self.work = Some((work, running));
     }

@@ -288,12 +288,14 @@ proptest! {
 fn a_marker_is_told_once_everything_before_it_is_decided() {
     let mut run = Run::new(&rules());
     run.on(Event::Audio(vec![LOUD; 40]));
-    run.on(Event::Marker("here".to_owned()));
+    let at = run.session.end_of_audio();
+    run.on(Event::Marker { id: "here".to_owned(), at });
     run.on(Event::Audio(vec![0; 40]));
     assert!(run.markers.is_empty(), "the utterance is not decided");
     run.work(1, false);
     assert_eq!(run.markers, [(1, "here".to_owned())]);
-    run.on(Event::Marker("in silence".to_owned()));
+    let at = run.session.end_of_audio();
+    run.on(Event::Marker { id: "in silence".to_owned(), at });
     assert_eq!(run.markers.len(), 1);
     run.on(Event::EndOfAudio);
     assert_eq!(run.markers.len(), 2);

@@ -46,7 +46,7 @@ pub(super) async fn attach(
             return Err(Error::invalid(message).in_field("config.session_id"));
         }
     }
-    shared.sessions.attach(config, |name| shared.recognizer(name, paths)).await
+    shared.sessions.attach(config, paths).await
 }
 
 /// Carries what is said both ways, until the session or the client has ended the stream.

@@ -58,6 +58,24 @@ fn in_recognition(error: Error) -> Error {
     }
 }
 
+/// Checks that who resumes a session wants what it was opened with, as far as they say so.
+///
+/// # Errors
+/// `InvalidInput`, naming the field.
+pub(super) fn same(wanted: &pb::StreamingConfig, opened: &pb::StreamingConfig) -> Result<()> {
+    let differs = |field: &str| {
+        let message = format!("{field} is not what the session was opened with; leave it out to go on");
+        Err(Error::invalid(message).in_field(format!("config.{field}")))
+    };
+    if wanted.recognition.is_some() && wanted.recognition != opened.recognition {
+        return differs("recognition");
+    }
+    if wanted.endpointing.is_some() && wanted.endpointing != opened.endpointing {
+        return differs("endpointing");
+    }
+    if wanted.hot_words.is_empty() { Ok(()) } else { differs("hot_words") }
+}
+
 /// A position in another clock, rounded down.
 pub(super) fn scale(position: i64, from: u32, to: u32) -> i64 {
     i64::try_from(i128::from(position) * i128::from(to) / i128::from(from.max(1))).unwrap_or(i64::MAX)

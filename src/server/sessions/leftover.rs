@@ -13,6 +13,9 @@ use crate::{
 };
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
+/// The most silence that stands for audio that is missing, samples.
+const LONGEST_HOLE: usize = 600 * Samples::RATE as usize;
+
 /// A session that is on the disk.
 #[derive(Debug)]
 pub(crate) struct Leftover {
@@ -39,6 +42,11 @@ impl Leftover {
         samples as f64 / f64::from(self.rate.max(1))
     }
 
+    /// Whether nothing was said that its client does not know of.
+    pub(super) fn is_of_no_use(&self) -> bool {
+        self.is_over && self.undecided.is_empty() && self.damage.is_none()
+    }
+
     /// Saves the audio that nobody has written down as one WAV file, which was not there and only its owner can read.
     /// What is missing between stretches is silence, so that positions stay.
     ///
@@ -48,7 +56,8 @@ impl Leftover {
         let first = self.undecided.first().map_or(0, |(start, _)| start.0);
         let mut samples = Vec::new();
         for (start, audio) in &self.undecided {
-            let at = usize::try_from(start.0 - first).unwrap_or(0);
+            // Nor does a position that is damaged fill the disk.
+            let at = usize::try_from(start.0 - first).unwrap_or(0).min(samples.len() + LONGEST_HOLE);
             samples.resize(at.max(samples.len()), 0);
             samples.extend_from_slice(audio);
         }
@@ -69,7 +78,11 @@ pub(crate) fn is_in_use(folder: &Path) -> bool {
 /// `Io` where it cannot be read.
 pub(crate) fn list(folder: &Path) -> Result<Vec<Leftover>> {
     let ids = salvage::sessions(folder)?;
-    Ok(ids.iter().filter_map(|id| salvage::read(folder, id).ok().map(|left| read(id, left))).collect())
+    let one = |id: &SessionId| {
+        let left = salvage::read(folder, id);
+        read(id, left.unwrap_or_else(|error| Left { damage: Some(error), ..Left::default() }))
+    };
+    Ok(ids.iter().map(one).collect())
 }
 
 /// Removes a session from a folder that no server uses.
@@ -93,6 +106,8 @@ fn read(id: &SessionId, left: Left) -> Leftover {
         damage: left.damage,
     };
     let text = |decided: Decided| speech::join(&decided.segments);
+    let mut finals = Vec::new();
+    let mut acknowledged = 0;
     for note in left.notes {
         match note {
             Note::Open { config } => {
@@ -101,12 +116,15 @@ fn read(id: &SessionId, left: Left) -> Leftover {
                 leftover.model = opened.model;
                 leftover.rate = u32::try_from(recognition.sample_rate_hertz).unwrap_or(Samples::RATE);
             }
-            Note::Final { message, .. } => {
-                leftover.finals.extend(stored::read_step(&message).ok().and_then(|(_, decided)| decided).map(text));
+            Note::Final { seq, message, .. } => {
+                let decided = stored::read_step(&message).ok().and_then(|(_, decided)| decided);
+                finals.extend(decided.map(|decided| (seq, text(decided))));
             }
+            Note::Acked { seq } => acknowledged = seq,
             Note::Ended { .. } | Note::Closed => leftover.is_over = true,
-            Note::Commit { .. } | Note::Epoch { .. } | Note::Acked { .. } => {}
+            Note::Commit { .. } | Note::Epoch { .. } => {}
         }
     }
+    leftover.finals = finals.into_iter().filter(|(seq, _)| *seq > acknowledged).map(|(_, text)| text).collect();
     leftover
 }

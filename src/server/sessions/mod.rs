@@ -16,15 +16,17 @@ mod tell;
 
 use crate::{
     error::{Error, Kind, Result},
+    models::Paths,
     proto::v1 as pb,
     server::{
+        recognisers::Recognisers,
         supervisor::Supervisor,
         wal::{Desk, Limits, SessionId, Syncing},
     },
     shutdown,
-    speech::ModelId,
 };
 use config::Config;
+use leftover::Leftover;
 use load::Load;
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -96,6 +98,7 @@ impl std::fmt::Debug for Sessions {
 struct Inner {
     settings: Settings,
     supervisor: Supervisor,
+    recognisers: Recognisers,
     stop: shutdown::Listener,
     desk: OnceCell<Desk>,
     load: Load,
@@ -105,7 +108,8 @@ struct Inner {
 /// A session whose task runs.
 struct Live {
     commands: mpsc::Sender<Command>,
-    resume_key: String,
+    /// How it was opened; nothing as long as it is only about to be.
+    opened: Option<Opened>,
     /// Nothing is left to do for it: it only waits for somebody who wants to hear its end.
     is_over: Arc<AtomicBool>,
     task: Option<JoinHandle<()>>,
@@ -113,21 +117,26 @@ struct Live {
 
 impl Sessions {
     /// Takes the settings. Nothing touches the disk before [`Sessions::restore`], or the first session.
-    pub(crate) fn new(settings: Settings, supervisor: Supervisor, stop: shutdown::Listener) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        supervisor: Supervisor,
+        recognisers: Recognisers,
+        stop: shutdown::Listener,
+    ) -> Self {
         let load = Load::new(settings.cores, settings.threads);
         let (desk, live) = (OnceCell::new(), Mutex::default());
-        Self(Arc::new(Inner { settings, supervisor, stop, desk, load, live }))
+        Self(Arc::new(Inner { settings, supervisor, recognisers, stop, desk, load, live }))
     }
 
     /// Takes the folder, and goes on with every session that a server before this one has left there. One that is
-    /// damaged is told of in the log, and stays as it is. `resolve` finds a model by its name.
+    /// damaged is told of in the log, and stays as it is.
     ///
     /// # Errors
     /// `Config` where another server uses the folder, `Io`.
-    pub(crate) async fn restore(&self, resolve: impl Fn(&str) -> Result<ModelId>) -> Result<()> {
+    pub(crate) async fn restore(&self) -> Result<()> {
         let ids = self.0.desk().await?.stored().await?;
         for id in ids {
-            match self.revive(&id, &resolve).await {
+            match self.revive(&id).await {
                 Ok(Some(())) => tracing::info!(session = %id, "Goes on with a session."),
                 Ok(None) => {}
                 Err(error) => tracing::error!(session = %id, %error, "A session cannot be restored."),
@@ -136,81 +145,76 @@ impl Sessions {
         Ok(())
     }
 
-    /// Opens a session, or goes on with one. `resolve` finds a model by its name.
+    /// Opens a session, or goes on with one.
     ///
     /// # Errors
     /// `InvalidInput`, naming the field; `Busy`; `NotFound` for a session that is over or never was, and for a wrong
     /// key; `DataLoss`, `Io`.
-    pub(crate) async fn attach(
-        &self,
-        config: pb::StreamingConfig,
-        resolve: impl Fn(&str) -> Result<ModelId>,
-    ) -> Result<Attached> {
-        match config.resume.clone() {
-            Some(resume) => self.resume(&config.session_id, &resume, resolve).await,
-            None => self.open(config, resolve).await,
-        }
+    pub(crate) async fn attach(&self, config: pb::StreamingConfig, paths: Paths) -> Result<Attached> {
+        let (sessions, interim) = (self.clone(), config.interim_results);
+        // A task of its own: a caller who goes away meanwhile leaves no name behind that nobody has.
+        let found = tokio::spawn(async move {
+            match config.resume.clone() {
+                Some(resume) => sessions.find(&config, &resume).await.map(|id| (id, resume.last_seq)),
+                None => sessions.open(config, paths).await.map(|id| (id, 0)),
+            }
+        });
+        let failed = |_| Err(Error::new(Kind::Internal, "the server failed at opening a session"));
+        let (id, last_seq) = found.await.unwrap_or_else(failed)?;
+        self.join(&id, last_seq, interim).await
     }
 
-    async fn open(
-        &self,
-        mut config: pb::StreamingConfig,
-        resolve: impl Fn(&str) -> Result<ModelId>,
-    ) -> Result<Attached> {
+    async fn open(&self, mut config: pb::StreamingConfig, paths: Paths) -> Result<SessionId> {
         let id = match config.session_id.as_str() {
             "" => config::session_id(&key::random()?)?,
             name => config::session_id(name)?,
         };
-        let checked = Config::try_new(&config, resolve)?;
+        let checked = Config::try_new(&config, |name| self.0.recognisers.find(name, paths))?;
         self.0.admit()?;
         let resume_key = key::random()?;
         config.session_id = id.to_string();
         let model = self.0.supervisor.directory().name(&checked.model);
-        let opened = Opened { config: Some(config), model, resume_key: resume_key.clone() };
-        self.reserve(&id, &resume_key)?;
+        let opened = Opened { config: Some(config), model, resume_key };
+        self.reserve(&id)?;
         let begun = async {
             let open = prost::Message::encode_to_vec(&opened);
             self.0.desk().await?.create(&id, open).await.map_err(|error| match error.kind() {
                 Kind::InvalidInput => error.in_field("config.session_id"),
                 _ => error,
             })?;
-            self.spawn(&id, resume_key, checked, None)
+            self.spawn(&id, opened, checked, None)
         };
         let begun = begun.await;
         self.0.keep_if(&id, begun.is_ok());
-        begun?;
-        self.join(&id, 0).await
+        begun.map(|()| id)
     }
 
-    async fn resume(
-        &self,
-        name: &str,
-        resume: &pb::Resume,
-        resolve: impl Fn(&str) -> Result<ModelId>,
-    ) -> Result<Attached> {
-        let id = config::session_id(name)?;
-        let known = timeout(ANSWER, self.key(&id, &resolve)).await.unwrap_or_else(|_| {
+    /// Finds the session that is to be resumed, for who has its key.
+    async fn find(&self, config: &pb::StreamingConfig, resume: &pb::Resume) -> Result<SessionId> {
+        let id = config::session_id(&config.session_id)?;
+        let known = timeout(ANSWER, self.known(&id)).await.unwrap_or_else(|_| {
             Err(Error::new(Kind::Unavailable, "the session's log is still being read").retry_after(COME_BACK))
         })?;
         // Whether the name or the key is wrong is nobody's business who has not both.
-        if !known.is_some_and(|known| key::is_same(&known, &resume.resume_key)) {
+        let Some(opened) = known.filter(|known| key::is_same(&known.resume_key, &resume.resume_key)) else {
             let message = format!("there is no session `{id}` with this resume_key; it may be over");
             return Err(Error::new(Kind::NotFound, message).in_field("config.resume"));
-        }
-        self.join(&id, resume.last_seq).await
+        };
+        config::same(config, &opened.config.unwrap_or_default())?;
+        Ok(id)
     }
 
-    /// The key of a session. One that is only on the disk is gone on with first; where somebody else is about to do
+    /// How a session was opened. One that is only on the disk is gone on with first; where somebody else is about to do
     /// that, they are waited for.
-    async fn key(&self, id: &SessionId, resolve: &impl Fn(&str) -> Result<ModelId>) -> Result<Option<String>> {
+    async fn known(&self, id: &SessionId) -> Result<Option<Opened>> {
         loop {
-            let known = self.0.live().get(id).map(|session| session.resume_key.clone());
+            let known = self.0.live().get(id).map(|session| session.opened.clone());
             match known {
-                Some(key) if !key.is_empty() => return Ok(Some(key)),
-                Some(_) => sleep(READING).await,
+                Some(Some(opened)) => return Ok(Some(opened)),
+                Some(None) => sleep(READING).await,
                 // Its task broke off; its log may be whole.
                 None => {
-                    let revived = self.revive(id, resolve).await.map_err(|error| {
+                    let revived = self.revive(id).await.map_err(|error| {
                         tracing::error!(session = %id, %error, "A session cannot be restored.");
                         // Nobody has shown a key.
                         Error::new(error.kind(), format!("the log of session `{id}` cannot be read"))
@@ -224,14 +228,14 @@ impl Sessions {
     }
 
     /// Becomes the client of a session whose task runs.
-    async fn join(&self, id: &SessionId, last_seq: i64) -> Result<Attached> {
+    async fn join(&self, id: &SessionId, last_seq: i64, interim: bool) -> Result<Attached> {
         let gone =
             || Error::new(Kind::Unavailable, "the session has just broken off; resume it").retry_after(COME_BACK);
         let commands = self.0.live().get(id).map(|session| session.commands.clone()).ok_or_else(gone)?;
         let (sender, messages) = mpsc::channel(listener::AHEAD);
         let (reply, answer) = oneshot::channel();
         let attached = async {
-            commands.send(Command::Attach(Attach { last_seq, sender, reply })).await.map_err(|_| gone())?;
+            commands.send(Command::Attach(Attach { last_seq, interim, sender, reply })).await.map_err(|_| gone())?;
             answer.await.unwrap_or_else(|_| Err(gone()))
         };
         let (listener, room) = timeout(ANSWER, attached).await.unwrap_or_else(|_| {
@@ -241,8 +245,8 @@ impl Sessions {
     }
 
     /// Goes on with a session from its log; `None` where there is none.
-    async fn revive(&self, id: &SessionId, resolve: &impl Fn(&str) -> Result<ModelId>) -> Result<Option<()>> {
-        if self.reserve(id, "").is_err() {
+    async fn revive(&self, id: &SessionId) -> Result<Option<()>> {
+        if self.reserve(id).is_err() {
             return Ok(None);
         }
         let revived = async {
@@ -253,9 +257,14 @@ impl Sessions {
                 Err(error) => return Err(error),
             };
             let (opened, revived) = Revived::read(restored)?;
-            let wanted = opened.config.unwrap_or_default();
-            let config = Config::try_new(&wanted, |_| resolve(&opened.model))?;
-            self.spawn(id, opened.resume_key, config, Some(revived)).map(Some)
+            let wanted = opened.config.clone().unwrap_or_default();
+            // The name comes from our own log. A worker from elsewhere that has this model may not be back yet.
+            let find = |_: &str| self.0.recognisers.find(&opened.model, Paths::Allowed);
+            let config = Config::try_new(&wanted, find).map_err(|error| {
+                let message = format!("the model of session `{id}` is not there now: {error}");
+                Error::new(Kind::Unavailable, message).retry_after(COME_BACK)
+            })?;
+            self.spawn(id, opened, config, Some(revived)).map(Some)
         };
         let revived = revived.await;
         self.0.keep_if(id, matches!(revived, Ok(Some(()))));
@@ -263,7 +272,7 @@ impl Sessions {
     }
 
     /// Takes a name, so that no two tasks have it.
-    fn reserve(&self, id: &SessionId, resume_key: &str) -> Result<()> {
+    fn reserve(&self, id: &SessionId) -> Result<()> {
         match self.0.live().entry(id.clone()) {
             Entry::Occupied(_) => {
                 let message = format!("there is a session `{id}`; resume it with its resume_key, or take another name");
@@ -272,19 +281,20 @@ impl Sessions {
             Entry::Vacant(place) => {
                 // Nobody can join before the task is there.
                 let (commands, _) = mpsc::channel(1);
-                place.insert(Live { commands, resume_key: resume_key.to_owned(), is_over: Arc::default(), task: None });
+                place.insert(Live { commands, opened: None, is_over: Arc::default(), task: None });
                 Ok(())
             }
         }
     }
 
-    fn spawn(&self, id: &SessionId, resume_key: String, config: Config, revived: Option<Revived>) -> Result<()> {
-        let task = Task::try_new(Arc::clone(&self.0), id.clone(), resume_key.clone(), config, revived)?;
+    fn spawn(&self, id: &SessionId, opened: Opened, config: Config, revived: Option<Revived>) -> Result<()> {
+        let key = opened.resume_key.clone();
+        let task = Task::try_new(Arc::clone(&self.0), id.clone(), key, config, revived)?;
         let is_over = task.is_over();
         let (commands, inbox) = mpsc::channel(QUEUE);
         let mut live = self.0.live();
         let task = Some(tokio::spawn(task.live(inbox)));
-        live.insert(id.clone(), Live { commands, resume_key, is_over, task });
+        live.insert(id.clone(), Live { commands, opened: Some(opened), is_over, task });
         Ok(())
     }
 
@@ -292,12 +302,14 @@ impl Sessions {
     pub(crate) async fn stop(&self) {
         let live: Vec<Live> = self.0.live().drain().map(|(_, session)| session).collect();
         let tasks: Vec<JoinHandle<()>> = live.into_iter().filter_map(|session| session.task).collect();
+        let aborts: Vec<_> = tasks.iter().map(JoinHandle::abort_handle).collect();
         let ended = async {
             for task in tasks {
                 task.await.unwrap_or_default();
             }
         };
         if timeout(STOP, ended).await.is_err() {
+            aborts.iter().for_each(tokio::task::AbortHandle::abort);
             tracing::warn!("Sessions did not end in time; their logs are whole.");
         }
         if let Some(desk) = self.0.desk.get() {
@@ -314,7 +326,7 @@ impl Sessions {
     /// Removes the folder of a server that nobody will look for, unless something was said that nobody has.
     fn tidy(&self) {
         let folder = &self.0.settings.folder;
-        let is_of_no_use = leftover::list(folder).is_ok_and(|all| all.iter().all(|session| session.is_over));
+        let is_of_no_use = leftover::list(folder).is_ok_and(|all| all.iter().all(Leftover::is_of_no_use));
         if is_of_no_use && let Err(error) = std::fs::remove_dir_all(folder) {
             tracing::warn!(folder = %folder.display(), %error, "A private server's folder could not be removed.");
         }

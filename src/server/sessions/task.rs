@@ -5,6 +5,7 @@
 
 mod command;
 mod effects;
+mod hearing;
 mod revive;
 
 use super::{
@@ -16,15 +17,13 @@ use super::{
     tell::{self, Message},
 };
 use crate::{
-    audio,
     error::{Error, Kind, Result},
-    listening::{Decided, Event, Session, VoiceDetector},
+    listening::{Decided, Session, VoiceDetector},
     proto::v1::{self as pb, speech_activity, streaming_recognize_response as told},
-    server::wal::{Note, SessionId},
+    server::wal::SessionId,
     shutdown::Stop,
     speech::Samples,
 };
-use bytes::Bytes;
 pub(crate) use command::Said;
 pub(super) use command::{Attach, Command};
 use effects::Pace;
@@ -41,12 +40,6 @@ use tokio::{
 
 /// Commands that wait. Each may hold a message of audio.
 pub(super) const QUEUE: usize = 4;
-
-/// Markers that a client may wait for at the same time.
-const MARKERS: usize = 1000;
-
-/// The longest name of a marker, bytes.
-const MARKER: usize = 256;
 
 /// The task.
 pub(super) struct Task {
@@ -97,8 +90,10 @@ enum Fate {
 impl Task {
     /// Lives until nobody needs the session any more, or the server stops.
     pub(super) async fn live(mut self, mut inbox: mpsc::Receiver<Command>) {
-        let fate = self.serve(&mut inbox).await;
         let (inner, id) = (Arc::clone(&self.inner), self.id.clone());
+        // Also where the task panics.
+        let _known = Known { inner: Arc::clone(&inner), id: id.clone() };
+        let fate = self.serve(&mut inbox).await;
         let farewell = match &fate {
             Ok(Fate::Removed) => None,
             Ok(Fate::Left) => {
@@ -120,7 +115,6 @@ impl Task {
         {
             tracing::warn!(session = %id, %error, "A session's log could not be removed.");
         }
-        inner.forget(&id);
     }
 
     /// Tells when there is nothing left to do.
@@ -134,34 +128,49 @@ impl Task {
         loop {
             let until = self.until;
             let is_live = !self.has_ended;
+            // In this order: what a client has said before it went is heard.
             tokio::select! {
+                biased;
+                // What waits for its last words is let finish, as other calls are.
+                () = stop.wanted(Stop::Drain), if is_live => return Ok(Fate::Left),
+                (job, outcome) = done(&mut self.work) => self.decoded(job, outcome).await?,
                 command = inbox.recv() => match command {
                     Some(Command::Attach(attach)) => self.attach(attach),
                     Some(Command::Say { listener, said }) => self.hear(listener, said).await?,
                     None => return Ok(Fate::Left),
                 },
-                (job, outcome) = done(&mut self.work) => self.decoded(job, outcome).await?,
                 attended = attend(&mut self.listener) => {
                     if attended == Attended::Gone {
                         self.detach();
                     }
                 }
-                () = expired(until) => {
-                    if self.done.is_some() || self.failed.is_some() {
-                        return Ok(Fate::Removed);
-                    }
-                    self.until = None;
-                    self.is_client_gone = true;
-                    tracing::info!(session = %self.id, "Nobody came back to a session; it ends.");
-                    self.end().await?;
-                }
-                // What waits for its last words is let finish, as other calls are.
-                () = stop.wanted(Stop::Drain), if is_live => return Ok(Fate::Left),
+                () = expired(until) => if let Some(fate) = self.waited().await? {
+                    return Ok(fate);
+                },
             }
             if self.is_of_no_use() {
                 return Ok(Fate::Removed);
             }
         }
+    }
+
+    /// What becomes of a session for which nobody came in time.
+    async fn waited(&mut self) -> Result<Option<Fate>> {
+        let is_over = self.done.is_some() || self.failed.is_some();
+        match (&self.listener, is_over) {
+            // Somebody is reading, slowly.
+            (Some(_), true) => self.until = Some(Instant::now() + self.inner.settings.linger),
+            (None, true) => return Ok(Some(Fate::Removed)),
+            // Its last words are on their way.
+            (_, false) if self.has_ended => self.until = None,
+            (_, false) => {
+                self.until = None;
+                self.is_client_gone = true;
+                tracing::info!(session = %self.id, "Nobody came back to a session; it ends.");
+                self.end().await?;
+            }
+        }
+        Ok(None)
     }
 
     /// Whether nobody can want anything of it any more: the client has everything, or has never said a thing.
@@ -172,7 +181,12 @@ impl Task {
     }
 
     /// Takes a client, in the place of the one before.
-    fn attach(&mut self, Attach { last_seq, sender, reply }: Attach) {
+    fn attach(&mut self, Attach { last_seq, interim, sender, reply }: Attach) {
+        // Who has gone meanwhile takes nobody's place.
+        if reply.is_closed() {
+            return;
+        }
+        self.config.interim = interim;
         if !(self.acknowledged..=self.finals).contains(&last_seq) {
             let (first, last) = (self.acknowledged, self.finals);
             let message = format!("last_seq {last_seq} cannot be: this session can go on behind {first} to {last}");
@@ -244,116 +258,17 @@ impl Task {
         }
         self.detach();
     }
+}
 
-    /// Takes what the client says. What is wrong with it ends the conversation, not the session.
-    async fn hear(&mut self, listener: u64, said: Said) -> Result<()> {
-        let is_present = self.listener.as_ref().is_some_and(|present| present.number == listener);
-        // Who is still speaking when everything is decided, by a time-out, has done nothing wrong.
-        let is_late = self.done.is_some() && !matches!(said, Said::Acknowledge(_));
-        if !is_present || is_late {
-            return Ok(());
-        }
-        let heard = match said {
-            Said::Audio(data, first) => self.hear_audio(data, first).await,
-            Said::Marker(id) => self.mark(id).await,
-            Said::End if self.has_ended => Ok(()),
-            Said::End => self.end().await,
-            Said::Acknowledge(seq) => self.acknowledge(seq).await,
-        };
-        match heard {
-            Err(error) if matches!(error.kind(), Kind::InvalidInput | Kind::Busy) => {
-                self.dismiss(error);
-                Ok(())
-            }
-            other => other,
-        }
-    }
+/// That a session is known. Dropped with its task.
+struct Known {
+    inner: Arc<Inner>,
+    id: SessionId,
+}
 
-    async fn hear_audio(&mut self, data: Bytes, first: Option<i64>) -> Result<()> {
-        let refuse = |field: &str, message: String| Err(Error::invalid(message).in_field(field));
-        // A client that is still on its way to hear that the session has ended by itself.
-        if self.done.is_some() || self.is_client_gone {
-            return Ok(());
-        }
-        if self.has_ended {
-            return refuse("audio", "audio after the end".to_owned());
-        }
-        if !data.len().is_multiple_of(2) {
-            let message = format!("{} bytes hold half a sample; samples have 16 bits", data.len());
-            return refuse("audio.data", message);
-        }
-        if let Some(first) = first.filter(|first| *first != self.received) {
-            let message = format!("first_sample is {first}, and the audio so far ends at {}", self.received);
-            return refuse("audio.first_sample", message);
-        }
-        if data.is_empty() {
-            return Ok(());
-        }
-        let samples = audio::bytes_to_i16(&data);
-        let start = Samples(self.received);
-        // What the log does not take was not said: its client has to say it again.
-        let appended = self.inner.desk().await?.append_audio(&self.id, start, samples.clone()).await;
-        appended.map_err(|error| match error.kind() {
-            Kind::Busy => error,
-            _ => broken(error),
-        })?;
-        self.received += samples.len() as i64;
-        let heard = self.intake.push(&samples)?;
-        self.on(Event::Audio(heard)).await
-    }
-
-    async fn mark(&mut self, id: String) -> Result<()> {
-        if id.len() > MARKER {
-            let message = format!("a marker's name has {} bytes; at most {MARKER} are taken", id.len());
-            return Err(Error::invalid(message).in_field("marker.id"));
-        }
-        if self.markers >= MARKERS {
-            let message = format!("{MARKERS} markers wait already; send the next when some have come back");
-            return Err(Error::new(Kind::Busy, message).in_field("marker"));
-        }
-        if self.done.is_some() {
-            return Ok(());
-        }
-        self.markers += 1;
-        self.on(Event::Marker(id)).await
-    }
-
-    /// Puts a note into the log.
-    async fn note(&self, note: Note) -> Result<()> {
-        self.inner.desk().await?.note(&self.id, note).await.map_err(broken)
-    }
-
-    /// No more audio will come.
-    async fn end(&mut self) -> Result<()> {
-        let at = Samples(self.received);
-        self.note(Note::Ended { at }).await?;
-        self.finish().await
-    }
-
-    /// Lets the rules know that no more audio will come.
-    async fn finish(&mut self) -> Result<()> {
-        self.has_ended = true;
-        let rest = self.intake.finish()?;
-        if !rest.is_empty() {
-            self.on(Event::Audio(rest)).await?;
-        }
-        self.on(Event::EndOfAudio).await
-    }
-
-    /// The client has finals, and the server need not keep them for it.
-    async fn acknowledge(&mut self, seq: i64) -> Result<()> {
-        if seq > self.finals || seq < 0 {
-            let message = format!("there is no final {seq}; the last one is {}", self.finals);
-            return Err(Error::invalid(message).in_field("acknowledge.seq"));
-        }
-        if seq > self.acknowledged {
-            self.acknowledged = seq;
-            while self.decided.front().is_some_and(|decided| decided.seq.is_none_or(|number| number <= seq)) {
-                self.decided.pop_front();
-            }
-            self.note(Note::Acked { seq }).await?;
-        }
-        Ok(())
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.inner.forget(&self.id);
     }
 }
 

@@ -14,6 +14,8 @@ pub(in crate::server::sessions) enum Command {
 
 /// A client that wants to listen.
 pub(in crate::server::sessions) struct Attach {
+    /// Whether it wants partials.
+    pub(in crate::server::sessions) interim: bool,
     /// The last final that it has.
     pub(in crate::server::sessions) last_seq: i64,
     pub(in crate::server::sessions) sender: mpsc::Sender<Result<Message>>,

@@ -58,7 +58,9 @@ impl Task {
 
     /// Takes what came of work.
     pub(super) async fn decoded(&mut self, job: u64, outcome: Outcome) -> Result<()> {
-        if let Some((_, purpose, since)) = self.pace.current.take_if(|(current, ..)| *current == job) {
+        let current = self.pace.current.take_if(|(current, ..)| *current == job);
+        let purpose = current.map(|(_, purpose, _)| purpose);
+        if let Some((_, purpose, since)) = current {
             self.pace.permit = None;
             match (purpose, &outcome) {
                 (Purpose::Partial, _) => self.pace.partial = since.elapsed(),
@@ -69,6 +71,9 @@ impl Task {
         match outcome {
             Outcome::Heard { segments, language, .. } => self.on(Event::Decoded { job, segments, language }).await,
             Outcome::Lost { own_doing } => self.on(Event::Lost { job, own_doing }).await,
+            // A partial is not needed; and what was cancelled is over.
+            Outcome::Refused(_) if purpose == Some(Purpose::Partial) => self.on(Event::Declined { job }).await,
+            Outcome::Refused(_) if purpose.is_none() && job != 0 => Ok(()),
             Outcome::Refused(error) => {
                 self.fail(error);
                 Ok(())
@@ -162,7 +167,9 @@ impl Task {
         for message in tell::decided(&self.config, &decided, self.received) {
             self.tell(message);
         }
-        self.decided.push_back(decided);
+        if decided.seq.is_some() || !decided.gaps.is_empty() {
+            self.decided.push_back(decided);
+        }
         self.let_go(checkpoint).await
     }
 
@@ -189,7 +196,10 @@ impl Task {
     async fn let_go(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         self.noted = checkpoint.committed;
         let needed = self.intake.keep_from(Session::<VoiceDetector>::needed_by(checkpoint));
-        self.inner.desk().await?.drop_before(&self.id, Samples(needed)).await.map_err(broken)
+        if let Err(error) = self.inner.desk().await?.drop_before(&self.id, Samples(needed)).await {
+            tracing::warn!(session = %self.id, %error, "Audio that is decided could not be dropped.");
+        }
+        Ok(())
     }
 
     /// Where a checkpoint is in the log, whose clock is the client's.
@@ -236,13 +246,15 @@ impl Task {
     /// Asks the client to wait where its audio comes faster than it is decided.
     fn make_room(&mut self) {
         let waiting = Samples(self.session.end_of_audio().0 - self.session.committed().0).seconds();
-        if waiting > BEHIND.0 && !self.pace.is_behind {
+        // Where nothing is being decided, only more audio can help.
+        let is_deciding = self.session.is_deciding();
+        if waiting > BEHIND.0 && is_deciding && !self.pace.is_behind {
             self.pace.is_behind = true;
             let factor = self.inner.load.real_time_factor().unwrap_or(1.0);
             let delay = ((waiting - BEHIND.1) * factor).clamp(0.01, BEHIND.0);
             let delay_ms = (delay * 1000.0) as i64;
             self.tell(tell::message(told::Event::Backpressure(pb::Backpressure { delay_ms })));
-        } else if waiting < BEHIND.1 {
+        } else if waiting < BEHIND.1 || !is_deciding {
             self.pace.is_behind = false;
         }
         let has_room = !self.pace.is_behind;

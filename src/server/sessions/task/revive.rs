@@ -1,20 +1,24 @@
 //! How a session begins: anew, or from what its log holds.
 
-use super::{Task, effects::Pace};
+use super::{Task, effects::Pace, hearing::forget};
 use crate::{
     error::{Error, Kind, Result},
-    listening::{Checkpoint, Decided, Event, Past, Session},
+    listening::{Checkpoint, Decided, Event, Past, Session, VoiceDetector},
     proto::v1::{self as pb, session_done::Reason},
     server::{
         sessions::{Inner, config::Config, intake::Intake, stored},
         wal::{Note, Restored, SessionId},
     },
+    speech::Samples,
 };
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::AtomicBool},
 };
 use tokio::{sync::watch, task::JoinSet, time::Instant};
+
+/// How much is heard at a time of what is heard once more.
+const PART: usize = Samples::RATE as usize;
 
 /// What a log holds, in our own words.
 #[derive(Debug, Default)]
@@ -59,23 +63,35 @@ impl Revived {
                 Note::Commit { state, .. } => {
                     let (checkpoint, decided) = stored::read_step(&state)?;
                     revived.checkpoint = checkpoint;
-                    revived.decided.extend(decided);
+                    revived.decided.extend(decided.filter(|decided| !decided.gaps.is_empty()));
                     revived.done = stored::read_done(&state)?;
                 }
                 Note::Epoch { number } => revived.epoch = number,
-                Note::Ended { .. } => revived.has_ended = true,
+                // After a power cut the note may be there and the audio not: then the client is asked for it.
+                Note::Ended { at } => revived.has_ended = at.0 <= revived.received,
                 Note::Acked { seq } => revived.acknowledged = seq,
                 Note::Closed => revived.is_closed = true,
             }
         }
-        let acknowledged = revived.acknowledged;
-        let is_known = |decided: &Decided| decided.seq.is_none_or(|seq| seq <= acknowledged);
-        while revived.decided.front().is_some_and(is_known) && acknowledged > 0 {
-            revived.decided.pop_front();
-        }
+        forget(&mut revived.decided, revived.acknowledged);
         let opened = opened.ok_or_else(|| Error::new(Kind::DataLoss, "a session's log does not say how it began"))?;
         Ok((opened, revived))
     }
+}
+
+/// The audio of a log on its way in again. What a power cut took of it before the checkpoint is silence.
+fn whole(
+    config: &Config,
+    checkpoint: &Checkpoint,
+    mut start: i64,
+    mut audio: Vec<i16>,
+) -> Result<(Intake, Samples, Vec<i16>)> {
+    let needed = Intake::try_new(config.rate)?.keep_from(Session::<VoiceDetector>::needed_by(checkpoint));
+    if let Ok(missing @ 1..) = usize::try_from(start - needed) {
+        audio.splice(0..0, std::iter::repeat_n(0, missing));
+        start = needed;
+    }
+    Intake::restore(config.rate, start, &audio)
 }
 
 impl Task {
@@ -103,18 +119,21 @@ impl Task {
             done,
         } = revived.unwrap_or_default();
         let (finals, gaps, committed) = (checkpoint.finals, checkpoint.gaps, checkpoint.committed);
-        // What is over needs no audio any more, and has none.
-        let (intake, first, mut heard) = match is_closed {
+        let (mut intake, first, mut heard) = match is_closed {
             true => (Intake::try_new(config.rate)?, committed, Vec::new()),
-            false => Intake::restore(config.rate, audio_start, &audio)?,
+            false => whole(&config, &checkpoint, audio_start, audio)?,
         };
-        // After a power cut, audio may be missing before what was decided; nobody hears it again.
+        // After a power cut, or where the end of the audio is decided, there is less than what was decided: nobody hears
+        // that again.
         let length = usize::try_from(committed.0 - first.0).unwrap_or(0);
         if heard.len() < length {
+            intake.skip(length - heard.len());
             heard.resize(length, 0);
         }
         let rest = heard.split_off(length);
-        let past = Past { checkpoint, before: heard, epoch };
+        // What is over is not heard any more.
+        let past =
+            if is_closed { Past { epoch, ..Past::default() } } else { Past { checkpoint, before: heard, epoch } };
         let session = Session::restore(&config.rules, config.options.prompt.clone(), past);
         let audio_end = config.to_client(committed);
         let unknown = pb::SessionDone { reason: Reason::EndOfAudio.into(), audio_end, finals, gaps };
@@ -152,13 +171,17 @@ impl Task {
 
     /// Hears once more what was heard before the server died.
     pub(super) async fn revive(&mut self) -> Result<()> {
-        if self.done.is_some() || self.received == 0 {
+        if self.done.is_some() || (self.received == 0 && !self.has_ended) {
             return Ok(());
         }
         let number = self.session.epoch();
         self.note(Note::Epoch { number }).await?;
         let backlog = std::mem::take(&mut self.backlog);
-        self.on(Event::Audio(backlog)).await?;
+        for part in backlog.chunks(PART) {
+            self.on(Event::Audio(part.to_vec())).await?;
+            // Others want to live meanwhile.
+            tokio::task::yield_now().await;
+        }
         if self.has_ended { self.finish().await } else { Ok(()) }
     }
 }
@@ -166,7 +189,6 @@ impl Task {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::speech::Samples;
 
     #[test]
     fn a_log_is_read() {
