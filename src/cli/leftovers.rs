@@ -100,6 +100,10 @@ pub(super) fn run(args: Args, output: Output) -> Result<()> {
 /// Every session that is on the disk.
 fn found(arg: &FolderArg) -> Result<Vec<Found>> {
     let folders = match &arg.state_folder {
+        Some(folder) if !folder.is_dir() => {
+            let message = format!("there is no folder `{}`", printable(&folder.to_string_lossy()));
+            return Err(Error::new(Kind::NotFound, message));
+        }
         Some(folder) => vec![folder.clone()],
         None => folders(&config::state_folder(config::env))?,
     };
@@ -174,7 +178,7 @@ fn the_one(all: Vec<Found>, id: &str) -> Result<Found> {
         (Some(_), false) => {
             Err(Error::invalid(format!("several sessions begin with `{}`; give more of the name", printable(id))))
         }
-        (Some(found), true) if found.is_in_use => {
+        (Some(found), true) if found.is_in_use && found.session.damage.is_none() => {
             let message =
                 format!("session `{}` is in use by a running server; its client can resume it", found.session.id);
             Err(Error::new(Kind::Unavailable, message))
@@ -184,8 +188,14 @@ fn the_one(all: Vec<Found>, id: &str) -> Result<Found> {
 }
 
 fn recover(Found { session, .. }: &Found, file: Option<PathBuf>, output: Output) -> Result<()> {
+    if file.as_deref() == Some(Path::new("-")) {
+        return Err(Error::new(Kind::Config, "`--output`: standard output takes the text; name a file for the audio"));
+    }
     if let Some(damage) = &session.damage {
-        output.warn(&format!("{damage}; what can be read is recovered"));
+        if session.finals.is_empty() && session.undecided.is_empty() {
+            return Err(Error::new(Kind::DataLoss, format!("nothing of session `{}` can be read", session.id)));
+        }
+        output.warn(&format!("session `{}` is damaged ({damage}); what can be read is recovered", session.id));
     }
     for text in &session.finals {
         output.line(text)?;

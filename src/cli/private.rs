@@ -26,8 +26,14 @@ pub(super) fn spawner() -> (Spawner, Folder) {
 }
 
 /// Where such a server keeps what is said to it: a folder of its own, which `speechctl sessions` finds if it dies.
-fn own_state() -> PathBuf {
-    config::state_folder(config::env).join(format!("private-{}", std::process::id()))
+/// Where none can be made, its socket's folder will do: better kept for as long as it lives than not at all.
+fn own_state(folder: &TempDir) -> PathBuf {
+    let states = config::state_folder(config::env);
+    match std::fs::create_dir_all(&states).is_ok() && rustix::fs::access(&states, rustix::fs::Access::WRITE_OK).is_ok()
+    {
+        true => states.join(format!("private-{}", std::process::id())),
+        false => folder.path().join("state"),
+    }
 }
 
 async fn start(place: Folder) -> Result<PrivateServer> {
@@ -61,7 +67,7 @@ async fn start(place: Folder) -> Result<PrivateServer> {
         self_check: Duration::ZERO,
         worker_memory: super::serve::worker_memory(None),
         registration: None,
-        sessions: super::sessions::defaults(own_state(), 0),
+        sessions: super::sessions::defaults(own_state(&folder), 0),
         restores: false,
     };
     let bound = Bound::bind(settings).await?;

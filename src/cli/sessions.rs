@@ -7,6 +7,9 @@ use crate::{
 };
 use std::{path::PathBuf, time::Duration};
 
+/// The least that a log may have.
+const LEAST_LOG: u64 = 1 << 20;
+
 /// How streaming recognitions are kept.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Streaming sessions")]
@@ -25,11 +28,11 @@ pub(super) struct Args {
     linger: Duration,
 
     /// The most that one session may keep, such as 64M: about half an hour of audio that nobody could decide
-    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = flags::size)]
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = log_size)]
     session_log: u64,
 
     /// The most that all sessions may keep together
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = flags::size)]
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = log_size)]
     log_size: u64,
 
     /// When what is kept must have reached the disk: `never`, `finals`, `always`, or every so many seconds, and finals.
@@ -84,6 +87,14 @@ fn as_name(address: &str) -> String {
     let name: String = address.trim_start_matches("http://").chars().map(plain).collect();
     // A port that the system chooses is another one each time.
     if address.ends_with(":0") { format!("{name}-{}", std::process::id()) } else { name }
+}
+
+/// Reads the size of a log, which has room for an utterance at any rate at least.
+fn log_size(text: &str) -> Result<u64, String> {
+    match flags::size(text)? {
+        0..LEAST_LOG => Err("it must be at least 1M".to_owned()),
+        size => Ok(size),
+    }
 }
 
 /// Reads when to sync.

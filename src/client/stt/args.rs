@@ -47,7 +47,7 @@ Fields of `--format json`, version 1 (new fields may come; times are seconds fro
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{JSON_FIELDS}\n\n{EVENTS}"))]
 pub(crate) struct Args {
     /// The recordings; `-` reads one from stdin, `mic` listens to the microphone
-    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "FILE", required_unless_present = "list_devices", value_hint = ValueHint::FilePath)]
     pub(super) files: Vec<PathBuf>,
 
     /// Model: a ggml Whisper model file, or `selftest` [default: the server's]

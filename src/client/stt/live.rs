@@ -245,10 +245,10 @@ impl Talk {
         let output = self.output;
         match told {
             Told::Away(_) if self.journal.has_begun() => self.screen.beside(|| {
-                output.note("speechctl: warning: the server went away; going on as soon as it is back");
+                output.warn("the server went away; going on as soon as it is back");
             }),
             Told::Away(why) => self.screen.beside(|| {
-                output.note(&format!("speechctl: warning: the server does not listen yet ({why}); trying again"));
+                output.warn(&format!("the server does not listen yet ({why}); trying again"));
             }),
             Told::Gap { start, end, reason } => {
                 let (start, end) = (self.seconds(*start), self.seconds(*end));
@@ -321,21 +321,22 @@ impl Talk {
         let is_away = matches!(error.kind(), Kind::Unavailable | Kind::Busy | Kind::Deadline);
         let (start, samples) = self.journal.undecided();
         // Who mistypes the name of a model has not said anything yet.
-        if samples.is_empty() || !(self.journal.has_begun() || is_away && !is_file) {
+        if samples.is_empty() || !is_away && (is_file || !self.journal.has_begun()) {
             return error;
         }
         let (from, to) = (self.seconds(start), self.seconds(self.journal.heard()));
+        if is_file {
+            let message = format!("{error}; go on with `speechctl stt {} --offset {from:.3}`", file.display());
+            return Error::new(error.kind(), message).with_details(error.details().clone());
+        }
         let start = Samples(start) + self.offset;
-        let mut message = match rescue::save(self.journal.session(), start, &samples) {
+        let message = match rescue::save(self.journal.session(), start, &samples) {
             Ok(path) => {
                 let path = path.display();
                 format!("{error}; {from:.1} s to {to:.1} s are in `{path}`: go on with `speechctl stt {path}`")
             }
             Err(cause) => format!("{error}; {from:.1} s to {to:.1} s could not be saved: {cause}"),
         };
-        if is_file && self.is_listening {
-            message.push_str(&format!(", then `speechctl stt {} --offset {to:.3}`", file.display()));
-        }
         Error::new(error.kind(), message).with_details(error.details().clone())
     }
 }

@@ -61,7 +61,10 @@ impl Leftover {
             samples.resize(at.max(samples.len()), 0);
             samples.extend_from_slice(audio);
         }
-        let failed = |cause| Error::new(Kind::Io, format!("cannot write `{}`", file.display())).because(cause);
+        let failed = |cause| {
+            let message = format!("cannot write `{}`; name another file with `--output`", file.display());
+            Error::new(Kind::Io, message).because(cause)
+        };
         let mut opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
         opened.write_all(&wav::from_samples(self.rate, &samples)).map_err(failed)
     }

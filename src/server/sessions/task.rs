@@ -74,6 +74,8 @@ pub(super) struct Task {
     is_over: Arc<AtomicBool>,
     /// When nobody is waited for any more.
     until: Option<Instant>,
+    /// When the stream of a client that has been told everything ends.
+    farewell: Option<Instant>,
     /// Audio of a session that is restored, which is to be heard once more.
     backlog: Vec<i16>,
 }
@@ -126,7 +128,7 @@ impl Task {
         let mut stop = self.inner.stop.clone();
         self.revive().await?;
         loop {
-            let until = self.until;
+            let (until, farewell) = (self.until, self.farewell);
             let is_live = !self.has_ended;
             // In this order: what a client has said before it went is heard.
             tokio::select! {
@@ -143,6 +145,10 @@ impl Task {
                     if attended == Attended::Gone {
                         self.detach();
                     }
+                }
+                () = expired(farewell) => {
+                    self.farewell = None;
+                    self.part();
                 }
                 () = expired(until) => if let Some(fate) = self.waited().await? {
                     return Ok(fate);
@@ -175,7 +181,7 @@ impl Task {
 
     /// Whether nobody can want anything of it any more: the client has everything, or has never said a thing.
     fn is_of_no_use(&self) -> bool {
-        let has_all = self.done.is_some() && self.finals > 0 && self.acknowledged >= self.finals;
+        let has_all = self.done.is_some() && self.listeners > 0 && self.acknowledged >= self.finals;
         let is_blank = self.received == 0 && self.listeners > 0 && self.done.is_none();
         self.listener.is_none() && (has_all || is_blank)
     }
@@ -232,6 +238,16 @@ impl Task {
                 self.listener = Some(listener);
             }
             None => self.listener = Some(listener),
+        }
+    }
+
+    /// Lets go of a client that has been told everything, once nothing more is to be heard of it.
+    fn part(&mut self) {
+        if self.farewell.is_none() || self.acknowledged >= self.finals {
+            self.farewell = None;
+            if let Some(listener) = &mut self.listener {
+                listener.end();
+            }
         }
     }
 

@@ -2,7 +2,10 @@
 
 use crate::{
     error::{Details, Error, Kind},
-    server::supervisor::death::{Cause, Death},
+    server::supervisor::{
+        Turn,
+        death::{Cause, Death},
+    },
 };
 use std::time::Duration;
 
@@ -28,7 +31,7 @@ pub(crate) struct Attempts {
     from_outside: u32,
     /// Of those from outside.
     disconnections: u32,
-    is_insistent: bool,
+    is_patient: bool,
 }
 
 /// What to do after a death.
@@ -41,14 +44,18 @@ pub(crate) enum Verdict {
 }
 
 impl Attempts {
-    /// Those of a call that was made before, by somebody who counts the deaths.
-    pub(crate) fn insistent() -> Self {
-        Self { is_insistent: true, ..Self::default() }
+    /// Those of a call that waits as long as it must.
+    pub(crate) fn patient() -> Self {
+        Self { is_patient: true, ..Self::default() }
     }
 
-    /// Whether the call was made before.
-    pub(crate) fn is_repeat(&self) -> bool {
-        self.is_insistent || self.own_doing + self.from_outside > 0
+    /// How the call waits for a worker.
+    pub(crate) fn turn(&self) -> Turn {
+        match self.own_doing + self.from_outside {
+            1.. => Turn::Again,
+            0 if self.is_patient => Turn::Patient,
+            0 => Turn::New,
+        }
     }
 
     /// Takes note of a death under the call.

@@ -1,5 +1,6 @@
 //! What the supervisor's task is asked.
 
+use crate::server::supervisor::Turn;
 use crate::{
     error::Result,
     server::supervisor::{Granted, Watched, keeper::Guest, view::View},
@@ -10,8 +11,8 @@ use tokio::sync::oneshot;
 /// What the task is asked.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// A worker, alone. `again`: the caller has lost one already.
-    Lease { model: ModelId, again: bool, reply: oneshot::Sender<Granted> },
+    /// A worker, alone.
+    Lease { model: ModelId, turn: Turn, reply: oneshot::Sender<Granted> },
     /// The end of a model's workers; says how many there are.
     Unload { model: ModelId, reply: oneshot::Sender<usize> },
     /// A place for a worker that came by itself.

@@ -34,7 +34,7 @@ use directory::Directory;
 use keeper::Guest;
 use message::Message;
 use roster::Event;
-pub(crate) use roster::{Ended, Spares};
+pub(crate) use roster::{Ended, Spares, Turn};
 use std::{path::PathBuf, time::Duration};
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
@@ -137,7 +137,7 @@ impl Call {
     /// # Errors
     /// To be settled like those of the call itself.
     pub(crate) async fn lease(&mut self) -> Granted {
-        self.supervisor.lease(&self.model, self.deadline, self.attempts.is_repeat()).await
+        self.supervisor.lease(&self.model, self.deadline, self.attempts.turn()).await
     }
 
     /// What a result means: a value, or nothing where the call is to be made again, now.
@@ -214,7 +214,7 @@ impl Supervisor {
 
     /// Begins a call that waits, where a model has failed, until it may be tried again.
     pub(crate) fn insist(&self, model: ModelId) -> Call {
-        Call { supervisor: self.clone(), model, deadline: None, attempts: Attempts::insistent() }
+        Call { supervisor: self.clone(), model, deadline: None, attempts: Attempts::patient() }
     }
 
     /// Lists the voices of a synthesiser.
@@ -306,9 +306,9 @@ impl Supervisor {
     }
 
     /// Gets a worker that is ready.
-    async fn lease(&self, model: &ModelId, deadline: Option<Instant>, again: bool) -> Granted {
+    async fn lease(&self, model: &ModelId, deadline: Option<Instant>, turn: Turn) -> Granted {
         let (reply, granted) = oneshot::channel();
-        self.messages.send(Message::Lease { model: model.clone(), again, reply }).await.map_err(|_| stopping())?;
+        self.messages.send(Message::Lease { model: model.clone(), turn, reply }).await.map_err(|_| stopping())?;
         // The supervisor answers when the worker is ready or dead, and both have deadlines; this one is for the queue.
         let until = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(24 * 3600));
         match timeout_at(until, granted).await {

@@ -205,7 +205,7 @@ impl Task {
     /// Answers what can be answered at once; what cannot is for the roster.
     fn answer(&mut self, message: Message) -> Option<KeeperEvent> {
         match message {
-            Message::Lease { model, again, reply } => {
+            Message::Lease { model, turn, reply } => {
                 if let ModelId::Whisper(path) = &model {
                     // In memory a model is a little larger than its file.
                     let size = || std::fs::metadata(path).map_or(0, |file| file.len() + file.len() / 4);
@@ -213,7 +213,7 @@ impl Task {
                 }
                 // Whoever waits for a start waits as long as a start may take.
                 let longest = LONGEST_QUEUE.max(self.settings.load_timeout * 2);
-                return Some(Event::Wanted { model, by: reply, until: Instant::now() + longest, again });
+                return Some(Event::Wanted { model, by: reply, until: Instant::now() + longest, turn });
             }
             Message::Unload { model, reply } => {
                 let workers = self.roster.model(&model).map_or(0, |model| model.workers);

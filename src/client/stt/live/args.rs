@@ -180,7 +180,8 @@ pub(in crate::client::stt) fn wanted(args: &Args) -> Result<Wanted> {
     let refuse = |message: String| Err(Error::new(Kind::Config, message));
     let stream = &args.stream;
     let is_mic = args.files.iter().any(|file| file == Path::new(MIC));
-    let needs_mic = [("--device", stream.device.is_some()), ("--list-devices", stream.list_devices)];
+    let needs_mic =
+        [("--device", stream.device.is_some()), ("--list-devices", stream.list_devices && !args.files.is_empty())];
     if let (false, Some((flag, _))) = (is_mic, needs_mic.iter().find(|(_, is_given)| *is_given)) {
         return refuse(format!("`{flag}` is about microphones: `speechctl stt mic {flag}`"));
     }

@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Kind},
     proto::v1::{self, streaming_recognize_response::Event as Said},
 };
-use std::{ops::Range, time::Duration};
+use std::{collections::VecDeque, ops::Range, time::Duration};
 
 /// What is given; sizes are in samples.
 #[derive(Clone, Debug)]
@@ -93,6 +93,8 @@ pub(super) struct Journal {
     /// The last final that the user has, and how far the server was told so.
     last_seq: i64,
     written: i64,
+    /// Finals that are not written yet, and where their audio ends.
+    unwritten: VecDeque<(i64, i64)>,
     acknowledged: i64,
     gaps: i64,
     /// What the user was told to be lost, where it is not decided yet; in order.
@@ -140,6 +142,7 @@ impl Journal {
             utterances: Utterances::default(),
             last_seq: 0,
             written: 0,
+            unwritten: VecDeque::new(),
             acknowledged: 0,
             gaps: 0,
             lost: Vec::new(),
@@ -182,6 +185,12 @@ impl Journal {
     /// A final was written, so that the server need not keep it.
     pub(super) fn note_written(&mut self, seq: i64) {
         self.written = self.written.max(seq);
+        while let Some(&(first, audio_end)) = self.unwritten.front()
+            && first <= seq
+        {
+            self.unwritten.pop_front();
+            self.decide(audio_end);
+        }
     }
 
     /// When a tick is due at the latest.
@@ -295,7 +304,7 @@ impl Journal {
         let is_session = self.session.is_some();
         match error.kind() {
             // Gone from the server, with all that it knew of it. What it has not decided is kept here.
-            Kind::NotFound | Kind::DataLoss if is_session => self.forget(effects),
+            Kind::NotFound | Kind::DataLoss if is_session && is_of_session(&error) => self.forget(effects),
             Kind::Unavailable => {
                 if let (Link::Opening, false) = (&self.link, is_session) {
                     self.openings += 1;
@@ -332,7 +341,10 @@ impl Journal {
             Some(error) if !self.has_begun => error,
             last => {
                 let error = Error::new(Kind::Unavailable, format!("the server did not come back within {limit} s"));
-                last.map_or(Error::new(Kind::Unavailable, error.to_string()), |last| error.because(last))
+                match last {
+                    Some(last) => error.because(last.to_string()),
+                    None => error,
+                }
             }
         };
         self.fail(error, effects);
@@ -359,6 +371,11 @@ impl Journal {
         effects.push(Effect::HangUp);
         effects.push(Effect::End(end));
     }
+}
+
+/// Whether it is the session that is not there; it may be the model, which no other session has either.
+fn is_of_session(error: &Error) -> bool {
+    error.kind() == Kind::DataLoss || error.details().field.as_deref() == Some("config.resume")
 }
 
 #[cfg(test)]

@@ -125,6 +125,9 @@ impl Task {
             forget(&mut self.decided, seq);
             self.note(Note::Acked { seq }).await?;
         }
+        if self.done.is_some() {
+            self.part();
+        }
         Ok(())
     }
 }

@@ -165,6 +165,7 @@ impl Task {
             failed: None,
             is_over: Arc::new(AtomicBool::new(is_closed)),
             until: Some(Instant::now() + wait),
+            farewell: None,
             backlog: rest,
         })
     }

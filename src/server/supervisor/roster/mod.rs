@@ -107,11 +107,22 @@ pub(crate) enum Ended {
     Somehow,
 }
 
+/// How a caller waits for a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// In its turn; it is refused where the model has failed, or too many wait.
+    New,
+    /// In its turn, and never refused: what it wants to have done is in a log.
+    Patient,
+    /// Before the others, and never refused: it has lost a worker already.
+    Again,
+}
+
 /// What happens. `C` is a caller who waits, `W` a worker that is ready.
 #[derive(Debug)]
 pub(super) enum Event<C, W> {
-    /// A caller wants a worker of this model, until then. `again`: it has lost one already.
-    Wanted { model: ModelId, by: C, until: Instant, again: bool },
+    /// A caller wants a worker of this model, until then.
+    Wanted { model: ModelId, by: C, until: Instant, turn: Turn },
     /// A worker that was started has a body.
     Started { number: WorkerNumber, body: Body },
     /// So much of its model is loaded, 0 to 1.
@@ -214,7 +225,7 @@ struct Waiting<C> {
     model: ModelId,
     by: C,
     until: Instant,
-    again: bool,
+    turn: Turn,
 }
 
 /// All models, all workers, and all callers that wait.
@@ -323,7 +334,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         let mut decisions = Vec::new();
         let out = &mut decisions;
         match event {
-            Event::Wanted { model, by, until, again } => self.wanted(Waiting { model, by, until, again }, now, out),
+            Event::Wanted { model, by, until, turn } => self.wanted(Waiting { model, by, until, turn }, now, out),
             Event::Started { number, body } => {
                 if let Some(entry) = self.workers.get_mut(&number) {
                     entry.body = body;

@@ -1,5 +1,6 @@
 //! Who gets a worker, which ones are started, and which must go for them.
 
+use crate::server::supervisor::Turn;
 use crate::{
     error::{Error, Kind},
     server::supervisor::{
@@ -190,7 +191,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             return;
         }
         while let Some(error) = self.failure(model, now.at) {
-            let of_model = |waiting: &Waiting<C>| waiting.model == *model && !waiting.again;
+            let of_model = |waiting: &Waiting<C>| waiting.model == *model && waiting.turn == Turn::New;
             let Some(index) = self.waiting.iter().position(of_model) else { return };
             if let Some(waiting) = self.waiting.remove(index) {
                 out.push(Decision::Refuse { error, to: waiting.by });

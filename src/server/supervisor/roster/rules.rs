@@ -1,5 +1,6 @@
 //! The rules of the roster, one function for each event.
 
+use crate::server::supervisor::Turn;
 use crate::{
     error::{Error, Kind},
     server::supervisor::{
@@ -22,12 +23,12 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         if let Some(number) = self.free_worker(&model) {
             return self.grant(number, caller.by, out);
         }
-        if !caller.again
+        if caller.turn == Turn::New
             && let Some(error) = self.failure(&model, now.at)
         {
             return out.push(Decision::Refuse { error, to: caller.by });
         }
-        if !caller.again && self.waiting_for(&model) >= MAX_WAITING {
+        if caller.turn == Turn::New && self.waiting_for(&model) >= MAX_WAITING {
             let message = format!("{MAX_WAITING} requests wait for `{model}` already; try again later");
             let error = Error::new(Kind::Busy, message).retry_after(COME_BACK);
             return out.push(Decision::Refuse { error, to: caller.by });
@@ -35,7 +36,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         if !is_startable(&model) && self.live(&model) == 0 {
             caller.until = caller.until.min(now.at + DIAL_IN_AGAIN);
         }
-        if caller.again {
+        if caller.turn == Turn::Again {
             // It has waited its turn already.
             self.waiting.push_front(caller);
         } else {

@@ -36,11 +36,15 @@ fn settled(policy: Policy) -> World {
     world
 }
 
+fn turn(again: bool) -> Turn {
+    if again { Turn::Again } else { Turn::New }
+}
+
 fn wanted(world: &mut World, model: ModelId, again: bool) -> u32 {
     world.callers += 1;
     world.waiting.insert(world.callers, (model.clone(), again));
     let until = world.now.at + Duration::from_secs(60);
-    world.feed(Event::Wanted { model, by: world.callers, until, again });
+    world.feed(Event::Wanted { model, by: world.callers, until, turn: turn(again) });
     world.callers
 }
 
@@ -160,7 +164,7 @@ fn a_check_gives_way_to_a_caller() {
     let by = world.callers;
     world.waiting.insert(by, (model(4), false));
     let until = world.now.at + Duration::from_secs(60);
-    let decisions = world.roster.on(Event::Wanted { model: model(4), by, until, again: false }, world.now);
+    let decisions = world.roster.on(Event::Wanted { model: model(4), by, until, turn: Turn::New }, world.now);
     assert!(decisions.iter().any(|decision| matches!(decision, Decision::Interrupt { number } if *number == checking)));
 }
 
@@ -178,7 +182,7 @@ fn the_least_used_makes_room() {
 fn who_waits_too_long_is_sent_away() {
     let mut world = World::new(policy());
     let until = world.now.at;
-    world.roster.on(Event::Wanted { model: ModelId::SelfTest, by: 1, until, again: false }, world.now);
+    world.roster.on(Event::Wanted { model: ModelId::SelfTest, by: 1, until, turn: Turn::New }, world.now);
     let decisions = world.roster.on(Event::Tick, world.now);
     assert!(matches!(&decisions[..], [Decision::Refuse { error, to: 1 }] if error.kind() == Kind::Busy));
 }
@@ -196,7 +200,7 @@ fn nobody_waits_long_for_a_guest_that_does_not_come() {
 fn who_has_gone_takes_nobodys_place() {
     let mut world = World::new(policy());
     let until = world.now.at + Duration::from_secs(1);
-    let wanted = |by| Event::Wanted { model: ModelId::SelfTest, by, until, again: false };
+    let wanted = |by| Event::Wanted { model: ModelId::SelfTest, by, until, turn: Turn::New };
     for by in GONE..GONE + MAX_WAITING as u32 {
         world.roster.on(wanted(by), world.now);
     }
@@ -207,10 +211,24 @@ fn who_has_gone_takes_nobodys_place() {
 }
 
 #[test]
+fn the_patient_are_served_in_their_turn_and_never_refused() {
+    let mut world = World::new(policy());
+    let until = world.now.at + Duration::from_secs(60);
+    let wanted = |by, turn| Event::Wanted { model: ModelId::SelfTest, by, until, turn };
+    for by in 0..2 * MAX_WAITING as u32 {
+        let decisions = world.roster.on(wanted(by, Turn::Patient), world.now);
+        assert!(!decisions.iter().any(|decision| matches!(decision, Decision::Refuse { .. })));
+    }
+    world.roster.on(wanted(7_000, Turn::Again), world.now);
+    let waiting: Vec<u32> = world.roster.waiting.iter().map(|waiting| waiting.by).collect();
+    assert_eq!(waiting[..4], [7_000, 0, 1, 2]);
+}
+
+#[test]
 fn the_queue_has_a_bound() {
     let mut world = World::new(policy());
     let until = world.now.at + Duration::from_secs(1);
-    let wanted = |by| Event::Wanted { model: ModelId::SelfTest, by, until, again: false };
+    let wanted = |by| Event::Wanted { model: ModelId::SelfTest, by, until, turn: Turn::New };
     for by in 0..MAX_WAITING as u32 {
         world.roster.on(wanted(by), world.now);
     }

@@ -13,7 +13,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl Journal {
     /// All before a position is decided, and need not be kept; but nothing that was not even sent.
-    fn decide(&mut self, to: i64) {
+    pub(super) fn decide(&mut self, to: i64) {
         let Link::Open(sending) = &self.link else { return };
         self.decided = self.decided.max(to.min(sending.cursor));
         self.kept.release(self.decided);
@@ -121,7 +121,8 @@ impl Journal {
             return self.fail(skipped(self.last_seq + 1), effects);
         }
         self.last_seq = said.seq;
-        self.decide(said.audio_end);
+        // Its audio is kept until it is written: a disk may be full.
+        self.unwritten.push_back((said.seq, said.audio_end));
         effects.extend(self.utterances.said(said).into_iter().map(Effect::Tell));
     }
 

@@ -224,7 +224,7 @@ impl World {
                 let (model, again) = (model(pick), pick.is_multiple_of(7));
                 self.waiting.insert(self.callers, (model.clone(), again));
                 let until = self.now.at + Duration::from_secs(60);
-                self.feed(Event::Wanted { model, by: self.callers, until, again });
+                self.feed(Event::Wanted { model, by: self.callers, until, turn: super::turn(again) });
             }
             3 | 4 => {
                 if let Some(number) = self.nth(pick, |truth| *truth == Truth::Starting) {
