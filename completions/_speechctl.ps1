@@ -30,9 +30,10 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('tts', 'tts', [CompletionResultType]::ParameterValue, 'Speak a text into an audio file')
-            [CompletionResult]::new('stt', 'stt', [CompletionResultType]::ParameterValue, 'Write down what is said in an audio file')
+            [CompletionResult]::new('stt', 'stt', [CompletionResultType]::ParameterValue, 'Write down what is said, in an audio file or into a microphone')
             [CompletionResult]::new('voices', 'voices', [CompletionResultType]::ParameterValue, 'List the voices')
             [CompletionResult]::new('ps', 'ps', [CompletionResultType]::ParameterValue, 'List the workers of a server')
+            [CompletionResult]::new('sessions', 'sessions', [CompletionResultType]::ParameterValue, 'List and recover what servers that died have left behind')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run the gRPC service')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print what makes a shell complete speechctl''s flags')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Write the manual''s pages into a folder')
@@ -81,12 +82,28 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('--output-dir', '--output-dir', [CompletionResultType]::ParameterName, 'Write a file for each recording into this folder, named like it')
             [CompletionResult]::new('--max-line-length', '--max-line-length', [CompletionResultType]::ParameterName, 'Characters of a caption, in srt, vtt and lrc; a longer word stands alone')
             [CompletionResult]::new('--max-words', '--max-words', [CompletionResultType]::ParameterName, 'Words of a caption, in srt, vtt and lrc')
+            [CompletionResult]::new('--device', '--device', [CompletionResultType]::ParameterName, 'Microphone to listen to, by a name or id of `--list-devices` [default: the system''s]')
+            [CompletionResult]::new('--until-silence', '--until-silence', [CompletionResultType]::ParameterName, 'End once something was said: after so many seconds of silence behind it, `--until-silence=1.5` [default: those of `--end-silence`]')
+            [CompletionResult]::new('--max-duration', '--max-duration', [CompletionResultType]::ParameterName, 'Listen for so long at most')
+            [CompletionResult]::new('--start-timeout', '--start-timeout', [CompletionResultType]::ParameterName, 'End where nobody has begun to speak for so long, 0.5 to 3600')
+            [CompletionResult]::new('--give-up-after', '--give-up-after', [CompletionResultType]::ParameterName, 'Wait so long for a server that went away, then save what it did not write down')
+            [CompletionResult]::new('--session', '--session', [CompletionResultType]::ParameterName, 'Name of the session, for logs: letters, digits, `_` and `-`, at most 64 [default: the server''s choice]')
+            [CompletionResult]::new('--end-silence', '--end-silence', [CompletionResultType]::ParameterName, 'Silence after speech that ends an utterance, 0.1 to 10 [default: 0.8]')
+            [CompletionResult]::new('--start-silence', '--start-silence', [CompletionResultType]::ParameterName, 'Silence before any speech after which it is let go of, 0.5 to 30 [default: 2.4]')
+            [CompletionResult]::new('--longest', '--longest', [CompletionResultType]::ParameterName, 'Longest utterance, 2 to 30; a longer one is cut at its last pause [default: 30]')
+            [CompletionResult]::new('--vad-threshold', '--vad-threshold', [CompletionResultType]::ParameterName, 'How sure to be that somebody speaks, 0.05 to 0.95; raise it where noise is taken for speech')
+            [CompletionResult]::new('--shortest-speech', '--shortest-speech', [CompletionResultType]::ParameterName, 'Shortest sound that counts as speech, up to 1 [default: 0.1]')
+            [CompletionResult]::new('--padding', '--padding', [CompletionResultType]::ParameterName, 'Audio before speech that is taken with it, up to 2 [default: 0.3]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up after this time')
             [CompletionResult]::new('--translate', '--translate', [CompletionResultType]::ParameterName, 'Write it down in English')
             [CompletionResult]::new('--fast', '--fast', [CompletionResultType]::ParameterName, 'Short recordings in about half the time; may change words of which the model is unsure')
             [CompletionResult]::new('--keep-going', '--keep-going', [CompletionResultType]::ParameterName, 'Go on to the next recording when one is wrong; the exit code is that of the first failure')
             [CompletionResult]::new('--words', '--words', [CompletionResultType]::ParameterName, 'Times of single words: in json, jsonl and tsv; as karaoke in vtt and lrc')
+            [CompletionResult]::new('--stream', '--stream', [CompletionResultType]::ParameterName, 'Write FILE down while it is read, such as a pipe from a recorder')
+            [CompletionResult]::new('--realtime', '--realtime', [CompletionResultType]::ParameterName, 'Read FILE no faster than it was spoken')
+            [CompletionResult]::new('--list-devices', '--list-devices', [CompletionResultType]::ParameterName, 'List the microphones, and do nothing else')
+            [CompletionResult]::new('--no-partials', '--no-partials', [CompletionResultType]::ParameterName, 'Do not show what is understood while somebody speaks; saves the engine work')
             [CompletionResult]::new('--no-spawn', '--no-spawn', [CompletionResultType]::ParameterName, 'Do not start a private server where none is running')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON document')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
@@ -126,6 +143,57 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'speechctl;sessions' {
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the sessions that are on the disk')
+            [CompletionResult]::new('recover', 'recover', [CompletionResultType]::ParameterValue, 'Print what was understood of a session, and save the audio that nobody has written down')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'speechctl;sessions;list' {
+            [CompletionResult]::new('--state-folder', '--state-folder', [CompletionResultType]::ParameterName, 'Where to look [default: the folders of all servers, below ~/.local/state/speechctl]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON document')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'speechctl;sessions;recover' {
+            [CompletionResult]::new('--state-folder', '--state-folder', [CompletionResultType]::ParameterName, 'Where to look [default: the folders of all servers, below ~/.local/state/speechctl]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to save the audio that nobody has written down [default: ID.wav]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where to save the audio that nobody has written down [default: ID.wav]')
+            [CompletionResult]::new('--remove', '--remove', [CompletionResultType]::ParameterName, 'Remove the session when all of that is done')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more on stderr; twice tells all')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'speechctl;sessions;help' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the sessions that are on the disk')
+            [CompletionResult]::new('recover', 'recover', [CompletionResultType]::ParameterValue, 'Print what was understood of a session, and save the audio that nobody has written down')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'speechctl;sessions;help;list' {
+            break
+        }
+        'speechctl;sessions;help;recover' {
+            break
+        }
+        'speechctl;sessions;help;help' {
+            break
+        }
         'speechctl;serve' {
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Recogniser of requests that name none: a ggml model file, or `selftest`')
@@ -141,6 +209,13 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'Unload a model that was not used for so long; 0 = never')
             [CompletionResult]::new('--self-check', '--self-check', [CompletionResultType]::ParameterName, 'Have a worker that was idle for so long show that its engine works; one that fails is replaced; 0 = never')
             [CompletionResult]::new('--worker-memory', '--worker-memory', [CompletionResultType]::ParameterName, 'The most memory that a worker may take, such as 2G; 0 = no limit [default: three quarters of what there is]')
+            [CompletionResult]::new('--state-folder', '--state-folder', [CompletionResultType]::ParameterName, 'Where the audio of sessions is kept until it is decided; belongs to one server at a time [default: ~/.local/state/speechctl/ADDRESS]')
+            [CompletionResult]::new('--session-wait', '--session-wait', [CompletionResultType]::ParameterName, 'How long a session waits for a client that has gone; then it ends, and lingers')
+            [CompletionResult]::new('--linger', '--linger', [CompletionResultType]::ParameterName, 'How long the finals of a session that is over are kept for a client that has not got them all')
+            [CompletionResult]::new('--session-log', '--session-log', [CompletionResultType]::ParameterName, 'The most that one session may keep, such as 64M: about half an hour of audio that nobody could decide')
+            [CompletionResult]::new('--log-size', '--log-size', [CompletionResultType]::ParameterName, 'The most that all sessions may keep together')
+            [CompletionResult]::new('--log-sync', '--log-sync', [CompletionResultType]::ParameterName, 'When what is kept must have reached the disk: `never`, `finals`, `always`, or every so many seconds, and finals. It matters for power cuts only')
+            [CompletionResult]::new('--max-sessions', '--max-sessions', [CompletionResultType]::ParameterName, 'The most sessions at the same time; fewer where the machine cannot keep up with them')
             [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Let others than this machine connect, unencrypted and unasked')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but results and errors')
@@ -190,9 +265,10 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
         }
         'speechctl;help' {
             [CompletionResult]::new('tts', 'tts', [CompletionResultType]::ParameterValue, 'Speak a text into an audio file')
-            [CompletionResult]::new('stt', 'stt', [CompletionResultType]::ParameterValue, 'Write down what is said in an audio file')
+            [CompletionResult]::new('stt', 'stt', [CompletionResultType]::ParameterValue, 'Write down what is said, in an audio file or into a microphone')
             [CompletionResult]::new('voices', 'voices', [CompletionResultType]::ParameterValue, 'List the voices')
             [CompletionResult]::new('ps', 'ps', [CompletionResultType]::ParameterValue, 'List the workers of a server')
+            [CompletionResult]::new('sessions', 'sessions', [CompletionResultType]::ParameterValue, 'List and recover what servers that died have left behind')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run the gRPC service')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print what makes a shell complete speechctl''s flags')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Write the manual''s pages into a folder')
@@ -210,6 +286,17 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             break
         }
         'speechctl;help;ps' {
+            break
+        }
+        'speechctl;help;sessions' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the sessions that are on the disk')
+            [CompletionResult]::new('recover', 'recover', [CompletionResultType]::ParameterValue, 'Print what was understood of a session, and save the audio that nobody has written down')
+            break
+        }
+        'speechctl;help;sessions;list' {
+            break
+        }
+        'speechctl;help;sessions;recover' {
             break
         }
         'speechctl;help;serve' {

@@ -31,6 +31,9 @@ _speechctl() {
             speechctl,serve)
                 cmd="speechctl__subcmd__serve"
                 ;;
+            speechctl,sessions)
+                cmd="speechctl__subcmd__sessions"
+                ;;
             speechctl,stt)
                 cmd="speechctl__subcmd__stt"
                 ;;
@@ -58,6 +61,9 @@ _speechctl() {
             speechctl__subcmd__help,serve)
                 cmd="speechctl__subcmd__help__subcmd__serve"
                 ;;
+            speechctl__subcmd__help,sessions)
+                cmd="speechctl__subcmd__help__subcmd__sessions"
+                ;;
             speechctl__subcmd__help,stt)
                 cmd="speechctl__subcmd__help__subcmd__stt"
                 ;;
@@ -70,6 +76,30 @@ _speechctl() {
             speechctl__subcmd__help,worker)
                 cmd="speechctl__subcmd__help__subcmd__worker"
                 ;;
+            speechctl__subcmd__help__subcmd__sessions,list)
+                cmd="speechctl__subcmd__help__subcmd__sessions__subcmd__list"
+                ;;
+            speechctl__subcmd__help__subcmd__sessions,recover)
+                cmd="speechctl__subcmd__help__subcmd__sessions__subcmd__recover"
+                ;;
+            speechctl__subcmd__sessions,help)
+                cmd="speechctl__subcmd__sessions__subcmd__help"
+                ;;
+            speechctl__subcmd__sessions,list)
+                cmd="speechctl__subcmd__sessions__subcmd__list"
+                ;;
+            speechctl__subcmd__sessions,recover)
+                cmd="speechctl__subcmd__sessions__subcmd__recover"
+                ;;
+            speechctl__subcmd__sessions__subcmd__help,help)
+                cmd="speechctl__subcmd__sessions__subcmd__help__subcmd__help"
+                ;;
+            speechctl__subcmd__sessions__subcmd__help,list)
+                cmd="speechctl__subcmd__sessions__subcmd__help__subcmd__list"
+                ;;
+            speechctl__subcmd__sessions__subcmd__help,recover)
+                cmd="speechctl__subcmd__sessions__subcmd__help__subcmd__recover"
+                ;;
             *)
                 ;;
         esac
@@ -77,7 +107,7 @@ _speechctl() {
 
     case "${cmd}" in
         speechctl)
-            opts="-q -v -h -V --quiet --verbose --help --version tts stt voices ps serve completions man worker help"
+            opts="-q -v -h -V --quiet --verbose --help --version tts stt voices ps sessions serve completions man worker help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -105,7 +135,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__help)
-            opts="tts stt voices ps serve completions man worker help"
+            opts="tts stt voices ps sessions serve completions man worker help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -177,6 +207,48 @@ _speechctl() {
         speechctl__subcmd__help__subcmd__serve)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__sessions)
+            opts="list recover"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__sessions__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__sessions__subcmd__recover)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -281,7 +353,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__serve)
-            opts="-q -v -h --listen --insecure --model --voice --threads --drain-timeout --load-timeout --hang-timeout --worker --registration --registration-token --spares --idle-timeout --self-check --worker-memory --quiet --verbose --help"
+            opts="-q -v -h --listen --insecure --model --voice --threads --drain-timeout --load-timeout --hang-timeout --worker --registration --registration-token --spares --idle-timeout --self-check --worker-memory --state-folder --session-wait --linger --session-log --log-size --log-sync --max-sessions --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -343,6 +415,148 @@ _speechctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --state-folder)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --linger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session-log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-sync)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-sessions)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__sessions)
+            opts="-q -v -h --quiet --verbose --help list recover help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__sessions__subcmd__help)
+            opts="list recover help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__sessions__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__sessions__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__sessions__subcmd__help__subcmd__recover)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__sessions__subcmd__list)
+            opts="-q -v -h --state-folder --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --state-folder)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__sessions__subcmd__recover)
+            opts="-o -q -v -h --state-folder --output --remove --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --state-folder)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -351,7 +565,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__stt)
-            opts="-o -q -v -h --model --language --translate --prompt --temperature --beam --threads --fast --raw --offset --duration --channel --format --output --output-dir --keep-going --words --max-line-length --max-words --server --no-spawn --timeout --json --quiet --verbose --help"
+            opts="-o -q -v -h --model --language --translate --prompt --temperature --beam --threads --fast --raw --offset --duration --channel --format --output --output-dir --keep-going --words --max-line-length --max-words --stream --realtime --device --list-devices --until-silence --max-duration --start-timeout --give-up-after --session --end-silence --start-silence --longest --vad-threshold --shortest-speech --padding --no-partials --server --no-spawn --timeout --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -454,6 +668,54 @@ _speechctl() {
                     return 0
                     ;;
                 --max-words)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until-silence)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-duration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --start-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --give-up-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --end-silence)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --start-silence)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --longest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vad-threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shortest-speech)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --padding)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

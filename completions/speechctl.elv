@@ -27,9 +27,10 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand tts 'Speak a text into an audio file'
-            cand stt 'Write down what is said in an audio file'
+            cand stt 'Write down what is said, in an audio file or into a microphone'
             cand voices 'List the voices'
             cand ps 'List the workers of a server'
+            cand sessions 'List and recover what servers that died have left behind'
             cand serve 'Run the gRPC service'
             cand completions 'Print what makes a shell complete speechctl''s flags'
             cand man 'Write the manual''s pages into a folder'
@@ -76,12 +77,28 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand --output-dir 'Write a file for each recording into this folder, named like it'
             cand --max-line-length 'Characters of a caption, in srt, vtt and lrc; a longer word stands alone'
             cand --max-words 'Words of a caption, in srt, vtt and lrc'
+            cand --device 'Microphone to listen to, by a name or id of `--list-devices` [default: the system''s]'
+            cand --until-silence 'End once something was said: after so many seconds of silence behind it, `--until-silence=1.5` [default: those of `--end-silence`]'
+            cand --max-duration 'Listen for so long at most'
+            cand --start-timeout 'End where nobody has begun to speak for so long, 0.5 to 3600'
+            cand --give-up-after 'Wait so long for a server that went away, then save what it did not write down'
+            cand --session 'Name of the session, for logs: letters, digits, `_` and `-`, at most 64 [default: the server''s choice]'
+            cand --end-silence 'Silence after speech that ends an utterance, 0.1 to 10 [default: 0.8]'
+            cand --start-silence 'Silence before any speech after which it is let go of, 0.5 to 30 [default: 2.4]'
+            cand --longest 'Longest utterance, 2 to 30; a longer one is cut at its last pause [default: 30]'
+            cand --vad-threshold 'How sure to be that somebody speaks, 0.05 to 0.95; raise it where noise is taken for speech'
+            cand --shortest-speech 'Shortest sound that counts as speech, up to 1 [default: 0.1]'
+            cand --padding 'Audio before speech that is taken with it, up to 2 [default: 0.3]'
             cand --server 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]'
             cand --timeout 'Give up after this time'
             cand --translate 'Write it down in English'
             cand --fast 'Short recordings in about half the time; may change words of which the model is unsure'
             cand --keep-going 'Go on to the next recording when one is wrong; the exit code is that of the first failure'
             cand --words 'Times of single words: in json, jsonl and tsv; as karaoke in vtt and lrc'
+            cand --stream 'Write FILE down while it is read, such as a pipe from a recorder'
+            cand --realtime 'Read FILE no faster than it was spoken'
+            cand --list-devices 'List the microphones, and do nothing else'
+            cand --no-partials 'Do not show what is understood while somebody speaks; saves the engine work'
             cand --no-spawn 'Do not start a private server where none is running'
             cand --json 'Print one JSON document'
             cand -q 'Say nothing but results and errors'
@@ -118,6 +135,50 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'speechctl;sessions'= {
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand list 'List the sessions that are on the disk'
+            cand recover 'Print what was understood of a session, and save the audio that nobody has written down'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'speechctl;sessions;list'= {
+            cand --state-folder 'Where to look [default: the folders of all servers, below ~/.local/state/speechctl]'
+            cand --json 'Print one JSON document'
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'speechctl;sessions;recover'= {
+            cand --state-folder 'Where to look [default: the folders of all servers, below ~/.local/state/speechctl]'
+            cand -o 'Where to save the audio that nobody has written down [default: ID.wav]'
+            cand --output 'Where to save the audio that nobody has written down [default: ID.wav]'
+            cand --remove 'Remove the session when all of that is done'
+            cand -q 'Say nothing but results and errors'
+            cand --quiet 'Say nothing but results and errors'
+            cand -v 'Tell more on stderr; twice tells all'
+            cand --verbose 'Tell more on stderr; twice tells all'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'speechctl;sessions;help'= {
+            cand list 'List the sessions that are on the disk'
+            cand recover 'Print what was understood of a session, and save the audio that nobody has written down'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'speechctl;sessions;help;list'= {
+        }
+        &'speechctl;sessions;help;recover'= {
+        }
+        &'speechctl;sessions;help;help'= {
+        }
         &'speechctl;serve'= {
             cand --listen 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once'
             cand --model 'Recogniser of requests that name none: a ggml model file, or `selftest`'
@@ -133,6 +194,13 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand --idle-timeout 'Unload a model that was not used for so long; 0 = never'
             cand --self-check 'Have a worker that was idle for so long show that its engine works; one that fails is replaced; 0 = never'
             cand --worker-memory 'The most memory that a worker may take, such as 2G; 0 = no limit [default: three quarters of what there is]'
+            cand --state-folder 'Where the audio of sessions is kept until it is decided; belongs to one server at a time [default: ~/.local/state/speechctl/ADDRESS]'
+            cand --session-wait 'How long a session waits for a client that has gone; then it ends, and lingers'
+            cand --linger 'How long the finals of a session that is over are kept for a client that has not got them all'
+            cand --session-log 'The most that one session may keep, such as 64M: about half an hour of audio that nobody could decide'
+            cand --log-size 'The most that all sessions may keep together'
+            cand --log-sync 'When what is kept must have reached the disk: `never`, `finals`, `always`, or every so many seconds, and finals. It matters for power cuts only'
+            cand --max-sessions 'The most sessions at the same time; fewer where the machine cannot keep up with them'
             cand --insecure 'Let others than this machine connect, unencrypted and unasked'
             cand -q 'Say nothing but results and errors'
             cand --quiet 'Say nothing but results and errors'
@@ -178,9 +246,10 @@ set edit:completion:arg-completer[speechctl] = {|@words|
         }
         &'speechctl;help'= {
             cand tts 'Speak a text into an audio file'
-            cand stt 'Write down what is said in an audio file'
+            cand stt 'Write down what is said, in an audio file or into a microphone'
             cand voices 'List the voices'
             cand ps 'List the workers of a server'
+            cand sessions 'List and recover what servers that died have left behind'
             cand serve 'Run the gRPC service'
             cand completions 'Print what makes a shell complete speechctl''s flags'
             cand man 'Write the manual''s pages into a folder'
@@ -194,6 +263,14 @@ set edit:completion:arg-completer[speechctl] = {|@words|
         &'speechctl;help;voices'= {
         }
         &'speechctl;help;ps'= {
+        }
+        &'speechctl;help;sessions'= {
+            cand list 'List the sessions that are on the disk'
+            cand recover 'Print what was understood of a session, and save the audio that nobody has written down'
+        }
+        &'speechctl;help;sessions;list'= {
+        }
+        &'speechctl;help;sessions;recover'= {
         }
         &'speechctl;help;serve'= {
         }

@@ -29,9 +29,10 @@ complete -c speechctl -n "__fish_speechctl_needs_command" -s v -l verbose -d 'Te
 complete -c speechctl -n "__fish_speechctl_needs_command" -s h -l help -d 'Print help'
 complete -c speechctl -n "__fish_speechctl_needs_command" -s V -l version -d 'Print version'
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "tts" -d 'Speak a text into an audio file'
-complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "stt" -d 'Write down what is said in an audio file'
+complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "stt" -d 'Write down what is said, in an audio file or into a microphone'
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "voices" -d 'List the voices'
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "ps" -d 'List the workers of a server'
+complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "sessions" -d 'List and recover what servers that died have left behind'
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "serve" -d 'Run the gRPC service'
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "completions" -d 'Print what makes a shell complete speechctl\'s flags'
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "man" -d 'Write the manual\'s pages into a folder'
@@ -78,12 +79,28 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -s o -l output 
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l output-dir -d 'Write a file for each recording into this folder, named like it' -r -f -a "(__fish_complete_directories)"
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l max-line-length -d 'Characters of a caption, in srt, vtt and lrc; a longer word stands alone' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l max-words -d 'Words of a caption, in srt, vtt and lrc' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l device -d 'Microphone to listen to, by a name or id of `--list-devices` [default: the system\'s]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l until-silence -d 'End once something was said: after so many seconds of silence behind it, `--until-silence=1.5` [default: those of `--end-silence`]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l max-duration -d 'Listen for so long at most' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l start-timeout -d 'End where nobody has begun to speak for so long, 0.5 to 3600' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l give-up-after -d 'Wait so long for a server that went away, then save what it did not write down' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l session -d 'Name of the session, for logs: letters, digits, `_` and `-`, at most 64 [default: the server\'s choice]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l end-silence -d 'Silence after speech that ends an utterance, 0.1 to 10 [default: 0.8]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l start-silence -d 'Silence before any speech after which it is let go of, 0.5 to 30 [default: 2.4]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l longest -d 'Longest utterance, 2 to 30; a longer one is cut at its last pause [default: 30]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l vad-threshold -d 'How sure to be that somebody speaks, 0.05 to 0.95; raise it where noise is taken for speech' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l shortest-speech -d 'Shortest sound that counts as speech, up to 1 [default: 0.1]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l padding -d 'Audio before speech that is taken with it, up to 2 [default: 0.3]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l server -d 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l timeout -d 'Give up after this time' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l translate -d 'Write it down in English'
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l fast -d 'Short recordings in about half the time; may change words of which the model is unsure'
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l keep-going -d 'Go on to the next recording when one is wrong; the exit code is that of the first failure'
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l words -d 'Times of single words: in json, jsonl and tsv; as karaoke in vtt and lrc'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l stream -d 'Write FILE down while it is read, such as a pipe from a recorder'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l realtime -d 'Read FILE no faster than it was spoken'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l list-devices -d 'List the microphones, and do nothing else'
+complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l no-partials -d 'Do not show what is understood while somebody speaks; saves the engine work'
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l no-spawn -d 'Do not start a private server where none is running'
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -l json -d 'Print one JSON document'
 complete -c speechctl -n "__fish_speechctl_using_subcommand stt" -s q -l quiet -d 'Say nothing but results and errors'
@@ -105,6 +122,26 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand ps" -l json -d 'Prin
 complete -c speechctl -n "__fish_speechctl_using_subcommand ps" -s q -l quiet -d 'Say nothing but results and errors'
 complete -c speechctl -n "__fish_speechctl_using_subcommand ps" -s v -l verbose -d 'Tell more on stderr; twice tells all'
 complete -c speechctl -n "__fish_speechctl_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and not __fish_seen_subcommand_from list recover help" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and not __fish_seen_subcommand_from list recover help" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and not __fish_seen_subcommand_from list recover help" -s h -l help -d 'Print help'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and not __fish_seen_subcommand_from list recover help" -f -a "list" -d 'List the sessions that are on the disk'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and not __fish_seen_subcommand_from list recover help" -f -a "recover" -d 'Print what was understood of a session, and save the audio that nobody has written down'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and not __fish_seen_subcommand_from list recover help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from list" -l state-folder -d 'Where to look [default: the folders of all servers, below ~/.local/state/speechctl]' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON document'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from recover" -l state-folder -d 'Where to look [default: the folders of all servers, below ~/.local/state/speechctl]' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from recover" -s o -l output -d 'Where to save the audio that nobody has written down [default: ID.wav]' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from recover" -l remove -d 'Remove the session when all of that is done'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from recover" -s q -l quiet -d 'Say nothing but results and errors'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from recover" -s v -l verbose -d 'Tell more on stderr; twice tells all'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from recover" -s h -l help -d 'Print help'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the sessions that are on the disk'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "recover" -d 'Print what was understood of a session, and save the audio that nobody has written down'
+complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l listen -d 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l model -d 'Recogniser of requests that name none: a ggml model file, or `selftest`' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l voice -d 'Voice of requests that name none [default: en-us; with `--worker tts=…`, that worker\'s own]' -r
@@ -121,6 +158,13 @@ never\t'Never'"
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l idle-timeout -d 'Unload a model that was not used for so long; 0 = never' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l self-check -d 'Have a worker that was idle for so long show that its engine works; one that fails is replaced; 0 = never' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l worker-memory -d 'The most memory that a worker may take, such as 2G; 0 = no limit [default: three quarters of what there is]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l state-folder -d 'Where the audio of sessions is kept until it is decided; belongs to one server at a time [default: ~/.local/state/speechctl/ADDRESS]' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l session-wait -d 'How long a session waits for a client that has gone; then it ends, and lingers' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l linger -d 'How long the finals of a session that is over are kept for a client that has not got them all' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l session-log -d 'The most that one session may keep, such as 64M: about half an hour of audio that nobody could decide' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l log-size -d 'The most that all sessions may keep together' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l log-sync -d 'When what is kept must have reached the disk: `never`, `finals`, `always`, or every so many seconds, and finals. It matters for power cuts only' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l max-sessions -d 'The most sessions at the same time; fewer where the machine cannot keep up with them' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l insecure -d 'Let others than this machine connect, unencrypted and unasked'
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -s q -l quiet -d 'Say nothing but results and errors'
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -s v -l verbose -d 'Tell more on stderr; twice tells all'
@@ -145,12 +189,15 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l insecure 
 complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -s q -l quiet -d 'Say nothing but results and errors'
 complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -s v -l verbose -d 'Tell more on stderr; twice tells all'
 complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -s h -l help -d 'Print help'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "tts" -d 'Speak a text into an audio file'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "stt" -d 'Write down what is said in an audio file'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "voices" -d 'List the voices'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "ps" -d 'List the workers of a server'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "serve" -d 'Run the gRPC service'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "completions" -d 'Print what makes a shell complete speechctl\'s flags'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "man" -d 'Write the manual\'s pages into a folder'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "worker" -d 'Run one engine'
-complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps serve completions man worker help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps sessions serve completions man worker help" -f -a "tts" -d 'Speak a text into an audio file'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps sessions serve completions man worker help" -f -a "stt" -d 'Write down what is said, in an audio file or into a microphone'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps sessions serve completions man worker help" -f -a "voices" -d 'List the voices'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps sessions serve completions man worker help" -f -a "ps" -d 'List the workers of a server'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps sessions serve completions man worker help" -f -a "sessions" -d 'List and recover what servers that died have left behind'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps sessions serve completions man worker help" -f -a "serve" -d 'Run the gRPC service'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps sessions serve completions man worker help" -f -a "completions" -d 'Print what makes a shell complete speechctl\'s flags'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps sessions serve completions man worker help" -f -a "man" -d 'Write the manual\'s pages into a folder'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps sessions serve completions man worker help" -f -a "worker" -d 'Run one engine'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and not __fish_seen_subcommand_from tts stt voices ps sessions serve completions man worker help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "list" -d 'List the sessions that are on the disk'
+complete -c speechctl -n "__fish_speechctl_using_subcommand help; and __fish_seen_subcommand_from sessions" -f -a "recover" -d 'Print what was understood of a session, and save the audio that nobody has written down'

@@ -17,8 +17,9 @@ Examples:
   speechctl sessions list
   speechctl sessions recover 784d4fd308aeca78806f5a028fae6b87 >> notes.txt
 
-A server goes on with the sessions of its own folder when it is started again. What is left for this command is what a
-private server had, the one that `stt` starts where there is none, or what is damaged.";
+A server goes on with the sessions of its own folder when it is started again. What is left for
+this command is what a private server had, the one that `stt` starts where there is none, or what
+is damaged.";
 
 /// What servers that died have left behind: list it, recover what was said
 #[derive(Clone, Debug, clap::Args)]

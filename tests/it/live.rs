@@ -427,7 +427,8 @@ fn our_own_server_may_be_killed_in_the_middle() {
     let sandbox = Sandbox::new();
     let (_, samples) = wav::read(&sample("three-commands.wav"));
     let talk = sample("three-commands.wav").display().to_string();
-    let flags = ["--model", "selftest"];
+    let state = sandbox.path().join("state").display().to_string();
+    let flags = ["--model", "selftest", "--state-folder", &state];
     let mut server = Server::start(&sandbox, &flags);
     let address = server.address.clone();
     let calm = sandbox.run(&["stt", &talk, "--stream", "--server", &address]).good_text();

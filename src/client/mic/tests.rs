@@ -1,3 +1,5 @@
+//! A microphone whose sound the test makes.
+
 use super::*;
 use capture::tests::{Fake, fake};
 

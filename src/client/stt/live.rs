@@ -245,7 +245,7 @@ impl Talk {
         let output = self.output;
         match told {
             Told::Away(_) if self.journal.has_begun() => self.screen.beside(|| {
-                output.warn("the server went away; going on as soon as it is back");
+                output.note("speechctl: warning: the server went away; going on as soon as it is back");
             }),
             Told::Away(why) => self.screen.beside(|| {
                 output.warn(&format!("the server does not listen yet ({why}); trying again"));

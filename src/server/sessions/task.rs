@@ -31,12 +31,19 @@ pub(super) use revive::Revived;
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
+
+/// How long a stream stays open behind its last message for acknowledgements of what came just before it.
+const FAREWELL: Duration = Duration::from_millis(200);
+
+/// How long a session without audio waits for its client.
+const BLANK_WAIT: Duration = Duration::from_secs(10);
 
 /// Commands that wait. Each may hold a message of audio.
 pub(super) const QUEUE: usize = 4;
@@ -167,6 +174,7 @@ impl Task {
             // Somebody is reading, slowly.
             (Some(_), true) => self.until = Some(Instant::now() + self.inner.settings.linger),
             (None, true) => return Ok(Some(Fate::Removed)),
+            (None, false) if self.received == 0 && !self.has_ended => return Ok(Some(Fate::Removed)),
             // Its last words are on their way.
             (_, false) if self.has_ended => self.until = None,
             (_, false) => {
@@ -179,11 +187,10 @@ impl Task {
         Ok(None)
     }
 
-    /// Whether nobody can want anything of it any more: the client has everything, or has never said a thing.
+    /// Whether nobody can want anything of it any more: the client has everything.
     fn is_of_no_use(&self) -> bool {
-        let has_all = self.done.is_some() && self.listeners > 0 && self.acknowledged >= self.finals;
-        let is_blank = self.received == 0 && self.listeners > 0 && self.done.is_none();
-        self.listener.is_none() && (has_all || is_blank)
+        let has_all = self.done.is_some() && self.acknowledged >= self.finals;
+        self.listener.is_none() && self.listeners > 0 && has_all
     }
 
     /// Takes a client, in the place of the one before.
@@ -230,15 +237,20 @@ impl Task {
         }
         let is_over = self.done.is_some() || self.failed.is_some();
         self.until = self.until.filter(|_| is_over);
-        let mut listener = Listener::new(number, sender, first);
+        let listener = Listener::new(number, sender, first);
         match &self.failed {
             Some((kind, message)) => listener.fail(Error::new(*kind, message.clone())),
-            None if self.done.is_some() => {
-                listener.end();
-                self.listener = Some(listener);
-            }
             None => self.listener = Some(listener),
         }
+        if self.done.is_some() {
+            self.say_farewell();
+        }
+    }
+
+    /// Everything is told. The acknowledgement of the last final is on its way at best.
+    fn say_farewell(&mut self) {
+        self.farewell = Some(Instant::now() + FAREWELL);
+        self.part();
     }
 
     /// Lets go of a client that has been told everything, once nothing more is to be heard of it.
@@ -255,7 +267,10 @@ impl Task {
     fn detach(&mut self) {
         self.listener = None;
         if self.done.is_none() && self.failed.is_none() && !self.has_ended {
-            self.until = Some(Instant::now() + self.inner.settings.wait);
+            let wait = self.inner.settings.wait;
+            // Who has never said a thing loses nothing.
+            let wait = if self.received == 0 { wait.min(BLANK_WAIT) } else { wait };
+            self.until = Some(Instant::now() + wait);
         }
     }
 

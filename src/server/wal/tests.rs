@@ -132,7 +132,7 @@ fn a_full_session_can_still_be_emptied() {
     };
     assert_eq!(error.kind(), Kind::Busy);
     assert!(error.to_string().contains("`--session-log`"), "{error}");
-    assert_eq!(error.details().retry_after, None, "only this session can help itself");
+    assert!(error.details().retry_after.is_some());
     log.note(&a_final(1, end, 500)).expect("a final has room");
     log.drop_before(Samples(end)).expect("it works");
     log.sync().expect("it works");

@@ -1,3 +1,5 @@
+//! Samples of every format, on their way into the ring.
+
 use super::*;
 use std::sync::mpsc::TryRecvError;
 

@@ -18,28 +18,32 @@ const END_SILENCE: Duration = Duration::from_millis(800);
 
 /// The fields and guarantees of streamed JSON lines, for the long help.
 pub(in crate::client::stt) const EVENTS: &str = "\
-Streaming (`mic`, or a FILE with `--stream`): each final is written once, as soon as it is known. A connection or a
-server that goes away is waited for, and the session goes on where it was; what could not be written down in the end
-is saved as WAV, with the command to go on. The first Ctrl-C ends the listening and waits for the last words, the
-second ends at once.
+Streaming (`mic`, or a FILE with `--stream`): each final is written once, as soon as it is known.
+A connection or a server that goes away is waited for, and the session goes on where it was; what
+could not be written down in the end is saved as WAV, with the command to go on. The first Ctrl-C
+ends the listening and waits for the last words, the second ends at once.
 
-Lines of `--format jsonl` while streaming, version 1, one event each (new types and fields may come). Times are seconds
-from the start of what is heard, and the same as samples at 16 kHz in the field that ends with _sample:
+Lines of `--format jsonl` while streaming, version 1, one event each (new types and fields may
+come). Times are seconds from the start of the recording or of the listening; fields that end with
+_sample are the same at 16 kHz:
   ready           version, file, session, model, epoch; comes first
   speech_started  utterance, at, at_sample
-  partial         utterance, epoch, start, end, start_sample, end_sample, text, confirmed: so many characters of the
-                  text, from its start, will hardly change any more; each replaces the one before it
-  final           seq, utterance, start, end, start_sample, end_sample, text, language, confidence (0 to 1),
-                  segments[] as above
+  partial         utterance, epoch, start, end, start_sample, end_sample, text, confirmed: so many
+                  characters of the text, from its start, will hardly change any more; each
+                  replaces the one before it
+  final           seq, utterance, start, end, start_sample, end_sample, text, language,
+                  confidence (0 to 1), segments[] as above
   speech_ended    utterance, at, at_sample
   silence         at, at_sample: nobody has spoken up to here
-  gap             start, end, start_sample, end_sample, reason: audio that could not be written down; exit code 1
-  resumed         session, model, epoch, at, at_sample: the server was away, and goes on from here
-  done            reason (end_of_audio, no_speech, speech_ended), duration, finals, gaps, language, warnings; comes last,
-                  and only where all went well
-Guaranteed, also when connections break and servers die: `seq` is 1, 2, 3 … without a hole, each once; finals never
-change; of each utterance come in this order, each at most once but partials: speech_started, partial, final,
-speech_ended; an utterance in which no word is understood has no final; numbers of utterances and epochs only rise.";
+  gap             start, end, start_sample, end_sample, reason: audio that could not be written
+                  down; exit code 1
+  resumed         session, model, epoch, at, at_sample: the server was away; goes on from here
+  done            reason (end_of_audio, no_speech, speech_ended), duration, finals, gaps, language,
+                  warnings; comes last, and only where all went well
+Guaranteed, also when connections break and servers die: `seq` is 1, 2, 3 … without a hole, each
+once; finals never change; of each utterance come in this order, each at most once but partials:
+speech_started, partial, final, speech_ended; an utterance in which no word is understood has no
+final; numbers of utterances and epochs only rise.";
 
 /// How speech is written down while it is spoken.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -61,7 +65,8 @@ pub(in crate::client::stt) struct StreamArgs {
     #[arg(long)]
     list_devices: bool,
 
-    /// End once something was said: after so many seconds of silence behind it [default: that of `--end-silence`]
+    /// End once something was said: after so many seconds of silence behind it, `--until-silence=1.5`
+    /// [default: those of `--end-silence`]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = until_silence)]
     until_silence: Option<Option<Duration>>,
 

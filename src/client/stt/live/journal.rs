@@ -303,8 +303,10 @@ impl Journal {
     fn lose(&mut self, error: Error, chance: f64, now: Duration, effects: &mut Vec<Effect>) {
         let is_session = self.session.is_some();
         match error.kind() {
-            // Gone from the server, with all that it knew of it. What it has not decided is kept here.
-            Kind::NotFound | Kind::DataLoss if is_session && is_of_session(&error) => self.forget(effects),
+            // Gone from the server, with all that it knew of it. What it has not decided is kept here. What is not found
+            // once the session is there is something else: the model, which no other session has either.
+            Kind::NotFound if is_session && matches!(self.link, Link::Opening) => self.forget(effects),
+            Kind::DataLoss if is_session => self.forget(effects),
             Kind::Unavailable => {
                 if let (Link::Opening, false) = (&self.link, is_session) {
                     self.openings += 1;
@@ -371,11 +373,6 @@ impl Journal {
         effects.push(Effect::HangUp);
         effects.push(Effect::End(end));
     }
-}
-
-/// Whether it is the session that is not there; it may be the model, which no other session has either.
-fn is_of_session(error: &Error) -> bool {
-    error.kind() == Kind::DataLoss || error.details().field.as_deref() == Some("config.resume")
 }
 
 #[cfg(test)]

@@ -21,9 +21,6 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 /// Audio that waits to be decided, in seconds, from which on the client is asked to wait, and up to which again.
 const BEHIND: (f64, f64) = (60.0, 45.0);
 
-/// How long a stream stays open behind its last message for acknowledgements of what came just before it.
-const FAREWELL: Duration = Duration::from_millis(200);
-
 /// Silence that is let go of without a word in the log, in seconds. After a death it is judged once more.
 const UNNOTED: f64 = 10.0;
 
@@ -227,9 +224,7 @@ impl Task {
         self.is_over.store(true, Ordering::Relaxed);
         self.until = Some(Instant::now() + self.inner.settings.linger);
         self.tell(tell::message(told::Event::Done(done)));
-        // The acknowledgement of the last final is on its way at best.
-        self.farewell = Some(Instant::now() + FAREWELL);
-        self.part();
+        self.say_farewell();
         Ok(())
     }
 

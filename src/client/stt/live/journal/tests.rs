@@ -154,10 +154,11 @@ fn a_server_that_dies_of_each_connection_is_given_up_too() {
 
 #[test]
 fn some_errors_are_the_end() {
-    for kind in [Kind::Superseded, Kind::InvalidInput, Kind::Denied, Kind::Internal, Kind::Deadline] {
+    // What is not found once the session is there is the model.
+    for kind in [Kind::Superseded, Kind::InvalidInput, Kind::Denied, Kind::Internal, Kind::Deadline, Kind::NotFound] {
         assert_eq!(end(open().on(lost(kind), SECOND)), Some(Err(kind)));
     }
-    for kind in [Kind::Unavailable, Kind::NotFound, Kind::DataLoss, Kind::Busy] {
+    for kind in [Kind::Unavailable, Kind::DataLoss, Kind::Busy] {
         assert_eq!(end(open().on(lost(kind), SECOND)), None, "{kind:?}");
     }
     // Before anything began, nothing is worth waiting for but what says when.
@@ -188,6 +189,8 @@ fn what_was_not_sent_is_not_forgotten_whatever_the_server_says() {
     journal.on(Event::Heard(vec![9; 5]), SECOND);
     let said = v1::Final { seq: 1, audio_end: 1_000, ..v1::Final::default() };
     journal.on(Event::Said(Said::Final(said)), SECOND);
+    assert_eq!(journal.undecided().0, 0, "it is not written yet");
+    journal.note_written(1);
     assert_eq!(journal.undecided(), (10, vec![9; 5]));
 }
 
