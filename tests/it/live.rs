@@ -433,8 +433,12 @@ fn our_own_server_may_be_killed_in_the_middle() {
     let address = server.address.clone();
     let calm = sandbox.run(&["stt", &talk, "--stream", "--server", &address]).good_text();
     let mut client = Client::start(&sandbox, &address, &[]);
+    let sessions = || fs::read_dir(sandbox.path().join("state")).expect("it is there").count();
+    let before = sessions();
     for part in samples.chunks(samples.len() / 3) {
         client.say(part);
+        // Who has not found a server yet gives up at once.
+        eventually("the client is heard", || sessions() > before);
         server.running.signal("KILL");
         server.running.end();
         server = Server::start_at(&sandbox, &address, &flags);
