@@ -142,7 +142,7 @@ pub(super) fn cost(bed: &Bed<'_>) -> Result<Vec<Row>> {
     }
     drop(server);
     let server = Server::start(bed, "127.0.0.1:0", &["--model", "mock", "--max-sessions", "2000"])?;
-    let resident = || memory::status_kib(server.pid(), "VmRSS").map(memory::mebibytes).ok_or("no memory is told");
+    let resident = || memory::status_kib(server.pid(), "VmRSS:").map(memory::mebibytes).ok_or("no memory is told");
     let before = resident()?;
     let idle = runtime.block_on(idle(&server.address))?;
     let after = resident()?;
@@ -307,14 +307,10 @@ async fn kills(server: &Server, speech: &[i16], rounds: usize) -> Result<Sample>
         let channel = wire::connect(&server.address).await?;
         let mut talk = Talk::begin(channel.clone(), "selftest", true, None).await?;
         // The middle of the second command: somebody speaks, and goes on to.
-        talk.say(&speech[32_000..52_000]).await?;
+        talk.say(&speech[32_000..48_000]).await?;
         talk.until(|event| matches!(event, Event::Partial(_)).then_some(())).await?;
-        talk.say(&speech[52_000..58_000]).await?;
-        let workers = ModelsClient::new(channel).list_workers(v1::ListWorkersRequest::default()).await?.into_inner();
-        let busy = workers.workers.iter().find(|worker| worker.state() == v1::WorkerState::Busy);
-        let Some(pid) = busy.and_then(|worker| i32::try_from(worker.pid).ok()).and_then(Pid::from_raw) else {
-            continue;
-        };
+        talk.say(&speech[48_000..63_000]).await?;
+        let Some(pid) = busy(channel).await? else { continue };
         let start = Instant::now();
         kill_process(pid, Signal::KILL)?;
         talk.until(|event| matches!(event, Event::Partial(partial) if partial.epoch > 1).then_some(())).await?;
@@ -323,6 +319,20 @@ async fn kills(server: &Server, speech: &[i16], rounds: usize) -> Result<Sample>
         while talk.next().await?.is_some() {}
     }
     if times.is_empty() { Err("no engine was caught at work".into()) } else { Ok(Sample::of_times(&times)) }
+}
+
+/// The engine that is at work, as soon as one is.
+async fn busy(channel: Channel) -> Result<Option<Pid>> {
+    let mut models = ModelsClient::new(channel);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(2) {
+        let workers = models.list_workers(v1::ListWorkersRequest::default()).await?.into_inner().workers;
+        let busy = workers.iter().find(|worker| worker.state() == v1::WorkerState::Busy);
+        if let Some(worker) = busy {
+            return Ok(i32::try_from(worker.pid).ok().and_then(Pid::from_raw));
+        }
+    }
+    Ok(None)
 }
 
 /// How long an engine takes for one partial of that speech.
