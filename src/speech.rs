@@ -1,10 +1,10 @@
 //! The words that all parts share: positions, segments, voices, models.
 
 use crate::error::{Error, Result};
-use std::{fmt, path::PathBuf};
+use std::{fmt, ops::Range, path::PathBuf};
 
 /// What identifies a build to other processes: its engines give the same answers as those of another of the same name.
-pub(crate) const BUILD_ID: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
+pub(crate) const BUILD_ID: &str = concat!(env!("CARGO_PKG_VERSION"), "-3");
 
 /// The clock of a recording: samples at 16 kHz since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,6 +134,30 @@ pub(crate) fn is_unspaced(character: char) -> bool {
         | '\u{20000}'..='\u{3FFFF}')
 }
 
+/// Where in spoken audio something begins to sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// What begins.
+    pub(crate) kind: MarkKind,
+    /// The sample at which it begins; of what audio, says who hands it over.
+    pub(crate) sample: u64,
+    /// The part of the text that it is, in bytes.
+    pub(crate) text: Range<usize>,
+    /// The name that SSML gives it.
+    pub(crate) name: String,
+}
+
+/// What a mark marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MarkKind {
+    /// A sentence begins.
+    Sentence,
+    /// A word begins.
+    Word,
+    /// SSML's `<mark>`.
+    Named,
+}
+
 /// A voice that can speak.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Voice {
@@ -147,6 +171,10 @@ pub(crate) struct Voice {
     pub(crate) gender: Option<Gender>,
     /// The engine, or the worker elsewhere, that has it.
     pub(crate) engine: String,
+    /// Its speakers, where there are several, in the order of their numbers.
+    pub(crate) speakers: Vec<String>,
+    /// The rate of its audio, Hz; 0 = it is not known before it speaks.
+    pub(crate) sample_rate: u32,
 }
 
 /// Who a voice sounds like.
@@ -179,6 +207,8 @@ pub(crate) enum ModelId {
     SelfTest,
     /// The built-in voices of espeak-ng.
     Espeak,
+    /// A Piper voice: the path of its .onnx file, beside which its .json is.
+    Piper(PathBuf),
     /// No model: deterministic, and faulty on request (the text after "mock:").
     Mock(String),
     /// Whatever the worker at this address has, which somebody else runs and we call.
@@ -205,6 +235,7 @@ impl ModelId {
         match self {
             ModelId::Whisper(_) | ModelId::SelfTest => "whisper",
             ModelId::Espeak => "espeak",
+            ModelId::Piper(_) => "piper",
             ModelId::Mock(_) => "mock",
             ModelId::Called { .. } | ModelId::DialledIn { .. } => "elsewhere",
         }
@@ -214,7 +245,7 @@ impl ModelId {
     pub(crate) fn recognises(&self) -> bool {
         match self {
             ModelId::Whisper(_) | ModelId::SelfTest | ModelId::Mock(_) => true,
-            ModelId::Espeak => false,
+            ModelId::Espeak | ModelId::Piper(_) => false,
             ModelId::Called { recognises, .. } | ModelId::DialledIn { recognises, .. } => *recognises,
         }
     }
@@ -223,7 +254,7 @@ impl ModelId {
     pub(crate) fn speaks(&self) -> bool {
         match self {
             ModelId::Whisper(_) | ModelId::SelfTest => false,
-            ModelId::Espeak | ModelId::Mock(_) => true,
+            ModelId::Espeak | ModelId::Piper(_) | ModelId::Mock(_) => true,
             ModelId::Called { recognises, .. } => !recognises,
             ModelId::DialledIn { speaks, .. } => *speaks,
         }
@@ -236,6 +267,7 @@ impl ModelId {
             ModelId::Whisper(path) => ("whisper".to_owned(), Some(path.clone())),
             ModelId::SelfTest => ("whisper".to_owned(), Some(PathBuf::from("selftest"))),
             ModelId::Espeak => ("espeak".to_owned(), None),
+            ModelId::Piper(path) => ("piper".to_owned(), Some(path.clone())),
             ModelId::Mock(faults) if faults.is_empty() => ("mock".to_owned(), None),
             ModelId::Mock(faults) => (format!("mock:{faults}"), None),
             ModelId::Called { .. } | ModelId::DialledIn { .. } => return None,
@@ -254,12 +286,14 @@ impl ModelId {
                 Err(Error::invalid("the whisper engine needs `--model`: a ggml model file, or `selftest`"))
             }
             ("espeak", None) => Ok(ModelId::Espeak),
+            ("piper", Some(voice)) => Ok(ModelId::Piper(voice)),
+            ("piper", None) => Err(Error::invalid("the piper engine needs `--model`: a voice's .onnx file")),
             ("mock", None) => Ok(ModelId::Mock(String::new())),
             (mock, None) if mock.starts_with("mock:") => {
                 Ok(ModelId::Mock(mock.strip_prefix("mock:").unwrap_or_default().to_owned()))
             }
             ("espeak" | "mock", Some(_)) => Err(Error::invalid(format!("the {engine} engine takes no `--model`"))),
-            _ => Err(Error::invalid(format!("engine `{engine}` does not exist; there are whisper and espeak"))),
+            _ => Err(Error::invalid(format!("engine `{engine}` does not exist; there are whisper, espeak and piper"))),
         }
     }
 }
@@ -267,7 +301,7 @@ impl ModelId {
 impl fmt::Display for ModelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ModelId::Whisper(path) => write!(f, "{}", path.display()),
+            ModelId::Whisper(path) | ModelId::Piper(path) => write!(f, "{}", path.display()),
             ModelId::SelfTest => f.write_str("selftest"),
             ModelId::Espeak => f.write_str("espeak"),
             ModelId::Mock(faults) if faults.is_empty() => f.write_str("mock"),
@@ -315,6 +349,7 @@ mod tests {
             ModelId::Whisper("/models/base.bin".into()),
             ModelId::SelfTest,
             ModelId::Espeak,
+            ModelId::Piper("/voices/amy.onnx".into()),
             ModelId::Mock(String::new()),
             ModelId::Mock("crash@2.5s".to_owned()),
         ] {

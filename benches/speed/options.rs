@@ -7,6 +7,8 @@ const HELP: &str = "\
 cargo bench --bench speed -- [OPTIONS]
 
   --whisper-cli PATH  whisper.cpp's program [env: SPEECHCTL_BENCH_WHISPER_CLI]; without it its rows are not measured
+  --piper PYTHON      a Python that has piper-tts [env: SPEECHCTL_BENCH_PIPER]; without it its rows are not measured
+  --piper-voice FILE  the Piper voice that both speak with [env: SPEECHCTL_BENCH_PIPER_VOICE]
   --espeak-ng PATH    espeak-ng's program [default: the one in PATH]
   --binary PATH       the speechctl to measure [default: the one that cargo has just built]
   --dist PATH         a binary as it is handed out, whose size is told too [default: target/dist/**/speechctl]
@@ -38,6 +40,8 @@ pub(crate) enum EchoPlace {
 pub(crate) struct Options {
     pub(crate) whisper_cli: Option<PathBuf>,
     pub(crate) espeak_ng: Option<PathBuf>,
+    pub(crate) piper: Option<PathBuf>,
+    pub(crate) piper_voice: Option<PathBuf>,
     pub(crate) binary: PathBuf,
     pub(crate) dist: Option<PathBuf>,
     threads: Option<usize>,
@@ -72,8 +76,10 @@ impl Options {
 /// Reads the arguments. cargo adds `--bench` when it measures; when it only tests, nothing is to be measured.
 pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Asked> {
     let mut options = Options {
-        whisper_cli: env::var_os("SPEECHCTL_BENCH_WHISPER_CLI").filter(|path| !path.is_empty()).map(PathBuf::from),
+        whisper_cli: of_environment("SPEECHCTL_BENCH_WHISPER_CLI"),
         espeak_ng: in_path("espeak-ng"),
+        piper: of_environment("SPEECHCTL_BENCH_PIPER"),
+        piper_voice: of_environment("SPEECHCTL_BENCH_PIPER_VOICE"),
         binary: PathBuf::from(env!("CARGO_BIN_EXE_speechctl")),
         dist: None,
         threads: None,
@@ -95,6 +101,8 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Asked> {
             "--quick" => options.quick = true,
             "--help" | "-h" => return Ok(Asked::Say(help())),
             "--whisper-cli" => options.whisper_cli = Some(program(value()?)?),
+            "--piper" => options.piper = Some(program(value()?)?),
+            "--piper-voice" => options.piper_voice = Some(program(value()?)?),
             "--espeak-ng" => options.espeak_ng = Some(program(value()?)?),
             "--binary" => options.binary = program(value()?)?,
             "--dist" => options.dist = Some(program(value()?)?),
@@ -139,6 +147,10 @@ fn program(path: String) -> Result<PathBuf> {
         return Err(format!("`{path}` is no program").into());
     }
     Ok(absolute)
+}
+
+fn of_environment(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn in_path(name: &str) -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! The rows, in groups that can be measured one by one.
 
 mod forward;
+mod piper;
 mod recovery;
 mod serve;
 mod size;
@@ -22,6 +23,12 @@ pub(crate) struct Group {
 pub(crate) const GROUPS: &[Group] = &[
     Group { name: "tts-cold", about: "one sentence, with a server of its own", run: tts::cold },
     Group { name: "tts-warm", about: "one sentence, with a server that runs", run: tts::warm },
+    Group {
+        name: "piper-cold",
+        about: "one sentence of a Piper voice, with everything started for it",
+        run: piper::cold,
+    },
+    Group { name: "piper-warm", about: "a Piper voice with servers that run, time and memory", run: piper::warm },
     Group { name: "stt-60", about: "60 s of speech, time and memory", run: stt::minute },
     Group { name: "stt-3", about: "3 s of speech, time and memory", run: stt::moment },
     Group { name: "forward", about: "audio through client, server and worker", run: forward::rows },

@@ -54,6 +54,7 @@ async fn start(place: Folder) -> Result<PrivateServer> {
         insecure: false,
         model: None,
         voice: None,
+        lexicon: None,
         program: config::own_program()?,
         cache: config::cache_folder(config::env),
         threads: 0,

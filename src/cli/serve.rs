@@ -42,9 +42,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "MODEL", env = "SPEECHCTL_MODEL")]
     model: Option<String>,
 
-    /// Voice of requests that name none [default: en-us; with `--worker tts=…`, that worker's own]
+    /// Voice of requests that name none, or a Piper voice's .onnx file [default: en-us; with `--worker tts=…`, that
+    /// worker's own]
     #[arg(long, value_name = "VOICE", env = "SPEECHCTL_VOICE")]
     voice: Option<String>,
+
+    /// Pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`; read again when the file changes
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    lexicon: Option<PathBuf>,
 
     /// Threads of an engine [default: the cores, at most 4]
     #[arg(long, value_name = "N", env = "SPEECHCTL_THREADS", allow_negative_numbers = true, value_parser = output::threads)]
@@ -135,7 +140,8 @@ pub(super) async fn run(args: Args) -> Result<()> {
         listen: args.listen,
         insecure: args.insecure,
         model: args.model.map(absolute).transpose()?,
-        voice: args.voice,
+        voice: args.voice.map(absolute_voice).transpose()?,
+        lexicon: args.lexicon,
         program: config::own_program()?,
         cache: config::cache_folder(config::env),
         threads: args.threads.unwrap_or(0),
@@ -170,6 +176,11 @@ pub(super) async fn run(args: Args) -> Result<()> {
 /// A model file as the workers can find it, wherever they start.
 fn absolute(model: String) -> Result<String> {
     if client::stt::is_path(&model) { client::absolute_path(&model) } else { Ok(model) }
+}
+
+/// A voice's file as the workers can find it. espeak's own names may hold a slash, too.
+fn absolute_voice(voice: String) -> Result<String> {
+    if voice.ends_with(".onnx") { client::absolute_path(&voice) } else { Ok(voice) }
 }
 
 /// Turns each signal into more urgency.

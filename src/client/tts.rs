@@ -167,6 +167,7 @@ async fn speak(args: &Args, text: String, rate: i32, connection: &Connection, mu
         pitch: args.pitch,
         volume: Some(args.volume),
         sample_rate_hertz: rate,
+        ..Default::default()
     };
     let mut client = connection.speech();
     let mut stream = connection.answer(client.synthesize(connection.request(request))).await?.into_inner();
@@ -184,6 +185,7 @@ async fn speak(args: &Args, text: String, rate: i32, connection: &Connection, mu
                 sink.write(&audio)?;
             }
             Some(Event::Audio(_)) => return Err(Error::new(Kind::Internal, "the server sent audio before its format")),
+            Some(Event::Mark(_)) => {}
             // From a newer server.
             None => {}
         }

@@ -69,12 +69,27 @@ pub(crate) fn none_installed() -> Error {
     Error::new(Kind::NotInstalled, format!("no speech-to-text model is installed; {HOW_TO_GET_ONE}"))
 }
 
-/// Which synthesiser speaks with a voice of this name.
-pub(crate) fn synthesizer(voice: &str, paths: Paths) -> ModelId {
-    match (mock_faults(voice), paths) {
-        (Some(faults), Paths::Allowed) => ModelId::Mock(faults.to_owned()),
-        _ => ModelId::Espeak,
+/// Which synthesiser speaks with a voice of this name: `mock[:FAULTS]`, the path of a Piper voice's .onnx file, or any
+/// other name, for espeak.
+///
+/// # Errors
+/// `Denied` for a path where paths are refused, `InvalidInput` for one that is not absolute.
+pub(crate) fn synthesizer(voice: &str, paths: Paths) -> Result<ModelId> {
+    if let (Some(faults), Paths::Allowed) = (mock_faults(voice), paths) {
+        return Ok(ModelId::Mock(faults.to_owned()));
     }
+    // espeak's own names have a slash too ("gmw/en"), but no such end.
+    if !voice.ends_with(".onnx") && !voice.starts_with('/') {
+        return Ok(ModelId::Espeak);
+    }
+    let wrong = |kind, why: &str| Err(Error::new(kind, format!("voice `{voice}`: {why}")).in_field("voice"));
+    if paths == Paths::Refused {
+        return wrong(Kind::Denied, "paths are taken only from callers on the server's own machine");
+    }
+    if !voice.starts_with('/') || voice.contains('\0') {
+        return wrong(Kind::InvalidInput, "the path must be absolute");
+    }
+    Ok(ModelId::Piper(Path::new(voice).to_owned()))
 }
 
 /// The faults of `mock` or `mock:FAULTS`. Only who may name files may ask for faults: they cost the server something.
@@ -109,9 +124,14 @@ mod tests {
 
     #[test]
     fn a_voice_has_its_engine() {
-        assert_eq!(synthesizer("en-us", Paths::Allowed), ModelId::Espeak);
-        assert_eq!(synthesizer("mock:crash", Paths::Allowed), ModelId::Mock("crash".into()));
-        assert_eq!(synthesizer("mock:crash", Paths::Refused), ModelId::Espeak);
-        assert_eq!(synthesizer("mockingbird", Paths::Allowed), ModelId::Espeak);
+        let of = |voice, paths| synthesizer(voice, paths).map_err(|error| error.kind());
+        assert_eq!(of("en-us", Paths::Allowed), Ok(ModelId::Espeak));
+        assert_eq!(of("gmw/en", Paths::Refused), Ok(ModelId::Espeak));
+        assert_eq!(of("mock:crash", Paths::Allowed), Ok(ModelId::Mock("crash".into())));
+        assert_eq!(of("mock:crash", Paths::Refused), Ok(ModelId::Espeak));
+        assert_eq!(of("mockingbird", Paths::Allowed), Ok(ModelId::Espeak));
+        assert_eq!(of("/v/amy.onnx", Paths::Allowed), Ok(ModelId::Piper("/v/amy.onnx".into())));
+        assert_eq!(of("/v/amy.onnx", Paths::Refused), Err(Kind::Denied));
+        assert_eq!(of("amy.onnx", Paths::Allowed), Err(Kind::InvalidInput));
     }
 }

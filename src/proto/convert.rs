@@ -2,7 +2,7 @@
 
 use crate::{
     proto::{stt, tts, v1},
-    speech::{Gender, Samples, Segment, Voice, Word},
+    speech::{Gender, Mark, MarkKind, Samples, Segment, Voice, Word},
 };
 
 /// Chained to a worker's reply: our segments in its words, seconds from the start of the window.
@@ -77,7 +77,15 @@ impl From<tts::VoiceInfoProto> for Voice {
             "male" => Some(Gender::Male),
             _ => None,
         };
-        Voice { id: voice.voice_id, name: voice.name, languages, gender, engine: String::new() }
+        Voice {
+            id: voice.voice_id,
+            name: voice.name,
+            languages,
+            gender,
+            engine: String::new(),
+            speakers: voice.speakers,
+            sample_rate: u32::try_from(voice.sample_rate).unwrap_or(0),
+        }
     }
 }
 
@@ -89,6 +97,26 @@ impl From<Voice> for tts::VoiceInfoProto {
             voice_id: voice.id,
             name: voice.name,
             languages: voice.languages,
+            speakers: voice.speakers,
+            sample_rate: i32::try_from(voice.sample_rate).unwrap_or(0),
+        }
+    }
+}
+
+impl From<Mark> for tts::Mark {
+    fn from(mark: Mark) -> Self {
+        let number = |at: usize| i32::try_from(at).unwrap_or(i32::MAX);
+        let kind = match mark.kind {
+            MarkKind::Sentence => "sentence",
+            MarkKind::Word => "word",
+            MarkKind::Named => "named",
+        };
+        tts::Mark {
+            kind: kind.to_owned(),
+            sample: i64::try_from(mark.sample).unwrap_or(i64::MAX),
+            start: number(mark.text.start),
+            end: number(mark.text.end),
+            name: mark.name,
         }
     }
 }

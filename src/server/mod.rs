@@ -69,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) model: Option<String>,
     /// The voice of requests that name none; `None` leaves it to the server.
     pub(crate) voice: Option<String>,
+    /// Pronunciations, looked at again when they change.
+    pub(crate) lexicon: Option<PathBuf>,
     /// The program that workers run: this one.
     pub(crate) program: PathBuf,
     /// Where workers unpack things.
@@ -136,6 +138,9 @@ impl Shared {
             "selftest" => Ok(ModelId::SelfTest),
             _ => match self.supervisor.directory().find(name, |_| true) {
                 Some(model) => Ok(model),
+                None if name.ends_with(".onnx") => {
+                    models::synthesizer(name, paths).map_err(|error| error.in_field("model"))
+                }
                 None => models::recognizer(name, paths).map_err(|error| {
                     // There it is a field of its own, not one of a config.
                     Error::new(error.kind(), error.to_string()).in_field("model")
@@ -190,8 +195,11 @@ impl Bound {
 
     /// What requests mean that name nothing: a recogniser, if there is one, and then who speaks.
     fn defaults(&self) -> Vec<ModelId> {
-        let speaker = match self.settings.voice {
-            Some(_) => None,
+        let speaker = match self.settings.voice.as_deref() {
+            // What is wrong with the name of a voice is said when it is tried.
+            Some(voice) => {
+                models::synthesizer(voice, Paths::Allowed).ok().filter(|model| matches!(model, ModelId::Piper(_)))
+            }
             None => self.called.iter().find(|model| model.speaks()).cloned(),
         };
         self.default_model.iter().cloned().chain([speaker.unwrap_or(ModelId::Espeak)]).collect()
@@ -221,7 +229,10 @@ impl Bound {
         let own_voice = if defaults.last() == Some(&ModelId::Espeak) { DEFAULT_VOICE } else { "" };
         let voice = self.settings.voice.clone().unwrap_or_else(|| own_voice.to_owned());
         let speaking = defaults.last().cloned().unwrap_or(ModelId::Espeak);
-        let speaker = speaking::Speaker::new(supervisor.clone(), voice.clone(), speaking);
+        let mut speaker = speaking::Speaker::new(supervisor.clone(), voice.clone(), speaking);
+        if let Some(file) = &self.settings.lexicon {
+            speaker = speaker.with_lexicon(file)?;
+        }
         if self.settings.voice.is_some() && voice != DEFAULT_VOICE {
             tokio::select! {
                 tried = speaker.try_default() => tried?,

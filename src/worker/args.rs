@@ -33,11 +33,11 @@ Examples:
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The engine: whisper or espeak
+    /// The engine: whisper, espeak or piper
     #[arg(long, value_name = "ENGINE")]
     pub(super) engine: String,
 
-    /// What the engine loads: a ggml model file, or `selftest`
+    /// What the engine loads: a ggml model file, `selftest`, or a Piper voice's .onnx file
     #[arg(long, value_name = "MODEL")]
     pub(super) model: Option<PathBuf>,
 
@@ -134,7 +134,7 @@ impl Args {
                 return Err(Error::invalid(message));
             }
             (Some(name), _) => name.clone(),
-            (None, ModelId::Whisper(path)) if self.stands_alone() => {
+            (None, ModelId::Whisper(path) | ModelId::Piper(path)) if self.stands_alone() => {
                 path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
             }
             (None, model) => model.to_string(),

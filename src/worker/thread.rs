@@ -4,9 +4,11 @@
 
 use crate::{
     error::{Error, Kind, Result},
-    speech::ModelId,
+    speech::{Mark, ModelId},
     worker::{
-        engine::{self, Cancel, Decoded, Engine, Hint, Pulse, Recognizer, Setup, Synthesizer, Utterance, Voices},
+        engine::{
+            self, Cancel, Decoded, Engine, Hint, Pulse, Recognizer, Setup, Spoken, Synthesizer, Utterance, Voices,
+        },
         progress::Progress,
     },
 };
@@ -33,8 +35,8 @@ const SLOW_READER: Duration = Duration::from_secs(30);
 /// How often the engine looks whether the caller has room again.
 const GLANCE: Duration = Duration::from_millis(2);
 
-/// Audio that waits for a slow reader, in chunks of at least 60 ms.
-const AUDIO_AHEAD: usize = 16;
+/// Pieces that wait for a slow reader; audio comes in chunks of at least 60 ms.
+const AHEAD: usize = 16;
 
 /// Where the engine is.
 #[derive(Clone, Debug)]
@@ -48,16 +50,36 @@ pub(super) enum Stage {
 }
 
 /// A piece of speech, on its way out.
-pub(super) struct Audio {
-    /// Mono.
-    pub(super) samples: Vec<i16>,
-    /// Hz.
+pub(super) struct Speech {
+    /// Of the audio, Hz.
     pub(super) rate: u32,
+    /// The piece.
+    pub(super) piece: Piece,
+}
+
+/// What [`engine::Spoken`] is, to keep.
+pub(super) enum Piece {
+    /// What follows is of this sentence.
+    Sentence(usize),
+    /// Samples, mono.
+    Audio(Vec<i16>),
+    /// Something begins.
+    Mark(Mark),
+}
+
+impl From<Spoken<'_>> for Piece {
+    fn from(spoken: Spoken<'_>) -> Self {
+        match spoken {
+            Spoken::Sentence(sentence) => Piece::Sentence(sentence),
+            Spoken::Audio(samples) => Piece::Audio(samples.to_vec()),
+            Spoken::Mark(mark) => Piece::Mark(mark),
+        }
+    }
 }
 
 enum Job {
     Decode { window: Vec<f32>, hint: Hint, cancel: Cancel, reply: oneshot::Sender<Result<Decoded>> },
-    Speak { utterance: Utterance, cancel: Cancel, audio: mpsc::Sender<Result<Audio>> },
+    Speak { utterance: Utterance, cancel: Cancel, speech: mpsc::Sender<Result<Speech>> },
     Voices { reply: oneshot::Sender<Result<Voices>> },
 }
 
@@ -138,13 +160,13 @@ impl EngineThread {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Speaks; the audio comes as it is made, and the channel closes at the end.
+    /// Speaks; the speech comes as it is made, and the channel closes at the end.
     ///
     /// # Errors
     /// `Busy` where too many calls wait, `Internal` if the thread is gone; what the engine says comes through the channel.
-    pub(super) fn speak(&self, utterance: Utterance, cancel: Cancel) -> Result<mpsc::Receiver<Result<Audio>>> {
-        let (audio, receiver) = mpsc::channel(AUDIO_AHEAD);
-        self.give(Job::Speak { utterance, cancel, audio })?;
+    pub(super) fn speak(&self, utterance: Utterance, cancel: Cancel) -> Result<mpsc::Receiver<Result<Speech>>> {
+        let (speech, receiver) = mpsc::channel(AHEAD);
+        self.give(Job::Speak { utterance, cancel, speech })?;
         Ok(receiver)
     }
 
@@ -228,9 +250,9 @@ fn work(engine: &mut Engine, job: Job) {
             // A caller that has gone needs no answer.
             reply.send(result).unwrap_or_default();
         }
-        Job::Speak { utterance, cancel, audio } => match synthesizer(engine) {
-            Some(synthesizer) => speak(synthesizer, &utterance, &cancel, &audio),
-            None => refuse(Job::Speak { utterance, cancel, audio }, cannot_speak),
+        Job::Speak { utterance, cancel, speech } => match synthesizer(engine) {
+            Some(synthesizer) => speak(synthesizer, &utterance, &cancel, &speech),
+            None => refuse(Job::Speak { utterance, cancel, speech }, cannot_speak),
         },
         Job::Voices { reply } => {
             let result = synthesizer(engine).ok_or_else(cannot_speak).and_then(Synthesizer::voices);
@@ -239,30 +261,27 @@ fn work(engine: &mut Engine, job: Job) {
     }
 }
 
-fn speak(engine: &mut dyn Synthesizer, utterance: &Utterance, cancel: &Cancel, audio: &mpsc::Sender<Result<Audio>>) {
+fn speak(engine: &mut dyn Synthesizer, utterance: &Utterance, cancel: &Cancel, speech: &mpsc::Sender<Result<Speech>>) {
     let rate = engine.sample_rate();
-    let mut sink = |samples: &[i16]| {
-        let chunk = Audio { samples: samples.to_vec(), rate };
-        hand_over(audio, chunk, cancel)
-    };
+    let mut sink = |spoken: Spoken<'_>| hand_over(speech, Speech { rate, piece: spoken.into() }, cancel);
     let result = cancel.check().and_then(|()| engine.speak(utterance, cancel, &mut sink));
     if let Err(error) = result {
         // A caller that has gone needs no answer, nor does one that does not listen.
-        audio.try_send(Err(error)).unwrap_or_default();
+        speech.try_send(Err(error)).unwrap_or_default();
     }
 }
 
-/// Gives audio to the caller, as soon as it has room; breaks where it has gone, gives up, or does not listen.
+/// Gives a piece to the caller, as soon as it has room; breaks where it has gone, gives up, or does not listen.
 ///
 /// The engine waits here for one caller while others wait for the engine: not for ever.
-fn hand_over(audio: &mpsc::Sender<Result<Audio>>, chunk: Audio, cancel: &Cancel) -> ControlFlow<()> {
-    let mut chunk = Ok(chunk);
+fn hand_over(speech: &mpsc::Sender<Result<Speech>>, piece: Speech, cancel: &Cancel) -> ControlFlow<()> {
+    let mut piece = Ok(piece);
     let deadline = Instant::now() + SLOW_READER;
     loop {
-        match audio.try_send(chunk) {
+        match speech.try_send(piece) {
             Ok(()) => return ControlFlow::Continue(()),
             Err(mpsc::error::TrySendError::Closed(_)) => return ControlFlow::Break(()),
-            Err(mpsc::error::TrySendError::Full(back)) => chunk = back,
+            Err(mpsc::error::TrySendError::Full(back)) => piece = back,
         }
         if cancel.wanted() || Instant::now() >= deadline {
             return ControlFlow::Break(());
@@ -292,7 +311,7 @@ fn cannot_speak() -> Error {
 fn refuse(job: Job, why: impl Fn() -> Error) {
     match job {
         Job::Decode { reply, .. } => reply.send(Err(why())).unwrap_or_default(),
-        Job::Speak { audio, .. } => audio.blocking_send(Err(why())).unwrap_or_default(),
+        Job::Speak { speech, .. } => speech.blocking_send(Err(why())).unwrap_or_default(),
         Job::Voices { reply } => reply.send(Err(why())).unwrap_or_default(),
     }
 }

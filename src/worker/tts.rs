@@ -6,10 +6,10 @@ use crate::{
     proto::tts as pb,
     worker::{
         calls::{Calls, Running},
-        engine::{Lie, Utterance},
+        engine::{Lie, Scales, Script, Utterance},
         health::Reporter,
         lies,
-        thread::{Audio, EngineThread},
+        thread::{EngineThread, Piece, Speech},
     },
 };
 use tokio::sync::mpsc;
@@ -45,9 +45,9 @@ impl pb::tts_worker_server::TtsWorker for Service {
         let wanted = wanted_rate(request.sample_rate)?;
         let utterance = utterance(request)?;
         let running = self.calls.begin(&request_id, self.engine.pulse());
-        let audio = self.engine.speak(utterance, running.cancel())?;
+        let speech = self.engine.speak(utterance, running.cancel())?;
         let made = Made::new(wanted, request_id, self.lies.clone(), running);
-        Ok(Response::new(Box::pin(chunks(audio, made))))
+        Ok(Response::new(Box::pin(chunks(speech, made))))
     }
 
     async fn list_voices(
@@ -90,21 +90,40 @@ fn utterance(request: pb::SynthesizeRequest) -> Result<Utterance> {
         let message = format!("codec `{}` is not supported; leave it empty for PCM", request.codec);
         return Err(Error::invalid(message).in_field("codec"));
     }
+    let script = match (request.ssml, request.sentences.is_empty()) {
+        (true, false) => {
+            return Err(Error::invalid("`sentences` are no SSML; give one or the other").in_field("sentences"));
+        }
+        (_, false) if !request.text.is_empty() => {
+            return Err(Error::invalid("`text` and `sentences` are both given").in_field("sentences"));
+        }
+        (true, true) => Script::Ssml(request.text),
+        (false, true) => Script::Text(request.text),
+        (false, false) => {
+            let before = u64::try_from(request.sentences_before).unwrap_or(0);
+            Script::Sentences { sentences: request.sentences, before }
+        }
+    };
     // A language is a voice of ours; a voice that is named goes first. The runtime that the contract comes from says
     // "default" where it names none, and calls languages by their English names.
     let is_named = !["", "default"].contains(&request.voice.as_str());
     let voice = if is_named { request.voice } else { code_of(request.language) };
     Ok(Utterance {
-        text: request.text,
-        ssml: request.ssml,
+        script,
         voice,
+        speaker: request.speaker,
+        seed: request.seed,
+        scales: Scales {
+            length: checked(request.length_scale, 0.1..=10.0, "length_scale")?,
+            noise: checked(request.noise_scale, 0.0..=2.0, "noise_scale")?,
+            noise_w: checked(request.noise_w, 0.0..=2.0, "noise_w")?,
+        },
+        silence: checked(request.sentence_silence, 0.0..=60.0, "sentence_silence")?,
+        normalize: request.normalize,
+        marks: request.marks,
         speed: factor(request.speed, 0.25..=4.0, "speed")?,
         pitch: factor(request.pitch, 0.5..=2.0, "pitch")?,
-        volume: match request.volume {
-            None => 1.0,
-            Some(volume) if (0.0..=2.0).contains(&volume) => volume,
-            Some(volume) => return Err(Error::invalid(format!("volume {volume} is not in 0 to 2")).in_field("volume")),
-        },
+        volume: checked(request.volume, 0.0..=2.0, "volume")?.unwrap_or(1.0),
     })
 }
 
@@ -128,14 +147,19 @@ fn code_of(language: String) -> String {
 
 /// A factor in its range; 0 stands for 1.
 fn factor(value: f32, range: std::ops::RangeInclusive<f32>, field: &str) -> Result<f32> {
-    if value == 0.0 {
-        return Ok(1.0);
+    let value = Some(value).filter(|value| *value != 0.0);
+    Ok(checked(value, range, field)?.unwrap_or(1.0))
+}
+
+/// A number in its range, if there is one.
+fn checked(value: Option<f32>, range: std::ops::RangeInclusive<f32>, field: &str) -> Result<Option<f32>> {
+    match value {
+        Some(value) if !range.contains(&value) => {
+            let message = format!("{field} {value} is not in {} to {}", range.start(), range.end());
+            Err(Error::invalid(message).in_field(field))
+        }
+        _ => Ok(value),
     }
-    if range.contains(&value) {
-        return Ok(value);
-    }
-    let message = format!("{field} {value} is not in {} to {}", range.start(), range.end());
-    Err(Error::invalid(message).in_field(field))
 }
 
 /// The rate that is wanted; `None` for the voice's own.
@@ -153,24 +177,26 @@ fn wanted_rate(rate: i32) -> Result<Option<u32>> {
 /// The engine's audio as the contract's chunks, at the wanted rate, ended by one that says so. Dropped by whoever has
 /// heard enough, which ends the call.
 fn chunks(
-    audio: mpsc::Receiver<Result<Audio>>,
+    speech: mpsc::Receiver<Result<Speech>>,
     mut made: Made,
 ) -> impl Stream<Item = Result<pb::SynthesizeChunk, Status>> + Send {
     // `None` marks the end, behind which the resampler still has something.
-    let marked = ReceiverStream::new(audio).map(Some).chain(tokio_stream::once(None));
+    let marked = ReceiverStream::new(speech).map(Some).chain(tokio_stream::once(None));
     let mut failed = false;
-    marked.map_while(move |audio| {
+    let chunks = marked.map_while(move |speech| {
         if failed {
             return None;
         }
-        let chunk = match audio {
-            Some(Ok(audio)) => made.chunk(&audio),
+        let chunk = match speech {
+            Some(Ok(speech)) => made.chunk(speech),
             Some(Err(error)) => Err(error),
-            None => made.last_chunk(),
+            None => made.last_chunk().map(Some),
         };
         failed = chunk.is_err();
-        Some(chunk.map_err(Status::from))
-    })
+        Some(chunk.map_err(Status::from).transpose())
+    });
+    // Not every piece of speech is audio.
+    chunks.filter_map(|chunk| chunk)
 }
 
 /// What of an utterance has been made.
@@ -182,6 +208,10 @@ struct Made {
     samples: u64,
     request_id: String,
     resampler: Option<audio::resample::Resampler>,
+    /// The sentence that is being spoken.
+    sentence: i32,
+    /// What begins in the audio that comes next.
+    marks: Vec<pb::Mark>,
     lies: Vec<Lie>,
     _running: Running,
 }
@@ -189,30 +219,62 @@ struct Made {
 impl Made {
     fn new(wanted: Option<u32>, request_id: String, lies: Vec<Lie>, running: Running) -> Self {
         let rate = wanted.unwrap_or(0);
-        Self { wanted, rate, chunks: 0, samples: 0, request_id, resampler: None, lies, _running: running }
+        Self {
+            wanted,
+            rate,
+            chunks: 0,
+            samples: 0,
+            request_id,
+            resampler: None,
+            sentence: 0,
+            marks: Vec::new(),
+            lies,
+            _running: running,
+        }
     }
 
-    fn chunk(&mut self, audio: &Audio) -> Result<pb::SynthesizeChunk> {
-        let wanted = self.wanted.unwrap_or(audio.rate);
+    /// What a piece of speech makes, which may be nothing yet.
+    fn chunk(&mut self, speech: Speech) -> Result<Option<pb::SynthesizeChunk>> {
+        let wanted = self.wanted.unwrap_or(speech.rate);
         self.rate = wanted;
-        if wanted == audio.rate {
-            return Ok(self.finished(&audio.samples, false));
+        match speech.piece {
+            // The resampler begins anew with each sentence, so that its samples do not depend on those before it.
+            Piece::Sentence(sentence) => {
+                let rest = self.rest()?;
+                let chunk = (!rest.is_empty()).then(|| self.finished(&rest, false));
+                self.sentence = i32::try_from(sentence).unwrap_or(i32::MAX);
+                Ok(chunk)
+            }
+            Piece::Mark(mark) => {
+                let mut mark = pb::Mark::from(mark);
+                let scaled = i128::from(mark.sample) * i128::from(wanted) / i128::from(speech.rate.max(1));
+                mark.sample = i64::try_from(scaled).unwrap_or(i64::MAX);
+                self.marks.push(mark);
+                Ok(None)
+            }
+            Piece::Audio(samples) if wanted == speech.rate => Ok(Some(self.finished(&samples, false))),
+            Piece::Audio(samples) => {
+                let mut resampler = match self.resampler.take() {
+                    Some(resampler) => resampler,
+                    None => audio::resample::Resampler::try_new(speech.rate, wanted)?,
+                };
+                let samples: Vec<f32> = samples.into_iter().map(audio::to_f32).collect();
+                let samples: Vec<i16> = resampler.push(&samples)?.into_iter().map(audio::to_i16).collect();
+                self.resampler = Some(resampler);
+                Ok(Some(self.finished(&samples, false)))
+            }
         }
-        if self.resampler.is_none() {
-            self.resampler = Some(audio::resample::Resampler::try_new(audio.rate, wanted)?);
-        }
-        let resampler = self.resampler.as_mut().expect("it was made above");
-        let samples: Vec<f32> = audio.samples.iter().map(|sample| audio::to_f32(*sample)).collect();
-        let samples: Vec<i16> = resampler.push(&samples)?.into_iter().map(audio::to_i16).collect();
-        Ok(self.finished(&samples, false))
     }
 
     fn last_chunk(&mut self) -> Result<pb::SynthesizeChunk> {
-        let rest = match self.resampler.take() {
-            Some(resampler) => resampler.finish()?.into_iter().map(audio::to_i16).collect(),
-            None => Vec::new(),
-        };
+        let rest = self.rest()?;
         Ok(self.finished(&rest, true))
+    }
+
+    /// What the resampler still has.
+    fn rest(&mut self) -> Result<Vec<i16>> {
+        let Some(resampler) = self.resampler.take() else { return Ok(Vec::new()) };
+        Ok(resampler.finish()?.into_iter().map(audio::to_i16).collect())
     }
 
     fn finished(&mut self, samples: &[i16], is_last: bool) -> pb::SynthesizeChunk {
@@ -224,6 +286,8 @@ impl Made {
             codec: String::new(),
             sample_rate: i32::try_from(self.rate).unwrap_or(0),
             request_id: self.request_id.clone(),
+            sentence: self.sentence,
+            marks: std::mem::take(&mut self.marks),
         };
         lies::about_speech(&self.lies, self.chunks, &mut chunk);
         self.chunks += 1;

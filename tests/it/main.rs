@@ -23,6 +23,7 @@ mod pages;
 mod promise;
 mod ps;
 mod serve;
+mod speaking;
 mod speech;
 mod streaming;
 mod transcripts;

@@ -3,8 +3,10 @@
 pub(crate) mod models;
 pub(crate) mod page;
 pub(crate) mod respond;
+mod sound;
 pub(crate) mod speech;
 mod streaming;
+mod synthesis;
 pub(crate) mod tutorial;
 
 use crate::models::Paths;

@@ -39,14 +39,45 @@ impl<T> Outlet<T> {
     pub(crate) async fn send(&self, message: T) -> Result<()> {
         match timeout(STALL, self.0.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Error::new(Kind::Cancelled, "the caller has gone")),
-            Err(_) => Err(Error::new(Kind::Deadline, "the caller has not read for ten minutes")),
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => Err(stalled()),
+        }
+    }
+
+    /// Waits until the caller has room for one message. Who waits may stop, and nothing is lost.
+    ///
+    /// # Errors
+    /// As [`Outlet::send`].
+    pub(crate) async fn room(&self) -> Result<Room<'_, T>> {
+        match timeout(STALL, self.0.reserve()).await {
+            Ok(Ok(permit)) => Ok(Room(permit)),
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => Err(stalled()),
         }
     }
 
     /// Waits until the caller has gone.
     pub(crate) async fn closed(&self) {
         self.0.closed().await;
+    }
+}
+
+fn gone() -> Error {
+    Error::new(Kind::Cancelled, "the caller has gone")
+}
+
+fn stalled() -> Error {
+    Error::new(Kind::Deadline, "the caller has not read for ten minutes")
+}
+
+/// Room for one message.
+#[derive(Debug)]
+pub(crate) struct Room<'a, T>(mpsc::Permit<'a, T>);
+
+impl<T> Room<'_, T> {
+    /// Takes it.
+    pub(crate) fn take(self, message: T) {
+        self.0.send(message);
     }
 }
 

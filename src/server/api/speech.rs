@@ -10,14 +10,14 @@ use crate::{
             page::{self, Listed, Wish},
             paths_of,
             respond::{Messages, Outlet, respond},
-            streaming,
+            sound::Caller,
+            streaming, synthesis,
         },
         guard::deadline,
         recognition::{
             Options, Recognition,
             feed::{ByteStream, Feed},
         },
-        speaking::{Listener, Utterance},
     },
     speech::{self, Gender, ModelId, Samples, Voice},
 };
@@ -34,6 +34,7 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
     type RecognizeFileStream = Messages<pb::RecognizeFileResponse>;
     type StreamingRecognizeStream = Messages<pb::StreamingRecognizeResponse>;
     type SynthesizeStream = Messages<pb::SynthesizeResponse>;
+    type StreamingSynthesizeStream = Messages<pb::StreamingSynthesizeResponse>;
 
     async fn recognize(
         &self,
@@ -93,11 +94,25 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
         request: Request<pb::SynthesizeRequest>,
     ) -> Result<Response<Self::SynthesizeStream>, Status> {
         let (deadline, paths) = (deadline::of(&request), paths_of(&request));
-        let utterance = utterance(request.into_inner())?;
+        let (words, style, encoding) = synthesis::read(request.into_inner())?;
         let speaker = self.0.speaker.clone();
         Ok(Response::new(respond(deadline, move |out| async move {
-            speaker.speak(&utterance, paths, deadline, &mut Caller(out)).await
+            let style = speaker.styled(style).await;
+            let mut caller = Caller::new(encoding, out);
+            speaker.speak(&words, &style, paths, deadline, &mut caller).await?;
+            caller.finish().await
         })))
+    }
+
+    async fn streaming_synthesize(
+        &self,
+        request: Request<Streaming<pb::StreamingSynthesizeRequest>>,
+    ) -> Result<Response<Self::StreamingSynthesizeStream>, Status> {
+        let (deadline, paths) = (deadline::of(&request), paths_of(&request));
+        let speaker = self.0.speaker.clone();
+        let messages = request.into_inner();
+        let work = move |out| synthesis::converse(speaker, messages, paths, deadline, out);
+        Ok(Response::new(respond(deadline, work)))
     }
 
     async fn list_voices(
@@ -193,47 +208,6 @@ fn audio_of(message: pb::RecognizeFileRequest) -> Result<Bytes> {
     }
 }
 
-fn utterance(request: pb::SynthesizeRequest) -> Result<Utterance> {
-    let (text, ssml) = match request.input {
-        Some(pb::synthesize_request::Input::Text(text)) => (text, false),
-        Some(pb::synthesize_request::Input::Ssml(ssml)) => (ssml, true),
-        None => (String::new(), false),
-    };
-    let or_one = |value: f32| if value == 0.0 { 1.0 } else { value };
-    Ok(Utterance {
-        text,
-        ssml,
-        voice: request.voice,
-        region: request.region,
-        speed: or_one(request.speed),
-        pitch: or_one(request.pitch),
-        volume: request.volume.unwrap_or(1.0),
-        // What is negative is out of range, and said to be so where ranges are checked.
-        sample_rate: u32::try_from(request.sample_rate_hertz).unwrap_or(u32::MAX),
-    })
-}
-
-/// A caller who listens over the wire.
-struct Caller(Outlet<pb::SynthesizeResponse>);
-
-impl Listener for Caller {
-    async fn format(&mut self, sample_rate: u32, voice: &str) -> Result<()> {
-        let format = pb::AudioFormat {
-            encoding: pb::OutputEncoding::Pcm16.into(),
-            sample_rate_hertz: i32::try_from(sample_rate).unwrap_or(0),
-            channels: 1,
-            voice: voice.to_owned(),
-        };
-        let event = Some(pb::synthesize_response::Event::Format(format));
-        self.0.send(pb::SynthesizeResponse { event }).await
-    }
-
-    async fn audio(&mut self, audio: Bytes) -> Result<()> {
-        let event = Some(pb::synthesize_response::Event::Audio(audio));
-        self.0.send(pb::SynthesizeResponse { event }).await
-    }
-}
-
 impl Listed for Voice {
     const FIELDS: &'static [&'static str] = &["voice", "name", "language", "gender", "engine"];
 
@@ -281,9 +255,9 @@ fn listed(voice: Voice, default: &str) -> pb::Voice {
         name: voice.name,
         languages: voice.languages,
         gender: gender.into(),
-        // Others do not say it before they speak.
-        sample_rate_hertz: if voice.engine == "espeak" { 22_050 } else { 0 },
+        sample_rate_hertz: i32::try_from(voice.sample_rate).unwrap_or(0),
         engine: voice.engine,
+        speakers: voice.speakers,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         Shared,
         guard::deadline,
         recognition::{Options, Recognition, feed::Feed},
-        speaking::{Listener, Utterance},
+        speaking::{Listener, Style, Words},
     },
     speech,
 };
@@ -30,9 +30,10 @@ impl pb::speech_recognition_server::SpeechRecognition for Tutorial {
     async fn tts(&self, request: Request<pb::TtsRequest>) -> Result<Response<pb::TtsResponse>, Status> {
         let deadline = deadline::of(&request);
         let request = request.into_inner();
-        let utterance = Utterance::plain(request.text, request.region);
+        let (words, style) = (Words::Text(request.text), Style { region: request.region, ..Style::default() });
+        let style = self.0.speaker.styled(style).await;
         let mut whole = Whole::default();
-        self.0.speaker.speak(&utterance, Paths::Refused, deadline, &mut whole).await?;
+        self.0.speaker.speak(&words, &style, Paths::Refused, deadline, &mut whole).await?;
         let audio = audio::wav::from_samples(whole.rate, &audio::bytes_to_i16(&whole.audio));
         Ok(Response::new(pb::TtsResponse { audio: audio.into() }))
     }
@@ -64,18 +65,22 @@ struct Whole {
 }
 
 impl Listener for Whole {
-    async fn format(&mut self, sample_rate: u32, _voice: &str) -> Result<()> {
+    fn format(&mut self, sample_rate: u32, _voice: &str) -> Result<()> {
         self.rate = sample_rate;
         Ok(())
     }
 
-    async fn audio(&mut self, audio: Bytes) -> Result<()> {
+    fn audio(&mut self, audio: Bytes) -> Result<()> {
         if self.audio.len() + audio.len() + OVERHEAD > MAX_REPLY {
             let message = "the speech is longer than one reply of 4 MiB; \
                            call speechctl.v1.SpeechRecognition/Synthesize, which streams it";
             return Err(Error::new(Kind::Busy, message).in_field("text"));
         }
         self.audio.extend_from_slice(&audio);
+        Ok(())
+    }
+
+    async fn deliver(&mut self) -> Result<()> {
         Ok(())
     }
 }

@@ -58,6 +58,10 @@ impl Casting {
     pub(super) async fn all(&self, deadline: Option<Instant>) -> Result<Voices> {
         let built_in = self.built_in(deadline).await?;
         let mut all = built_in.clone();
+        if let model @ ModelId::Piper(_) = &self.default {
+            all.voices
+                .extend(self.of(model).await.into_iter().map(|voice| Voice { engine: "piper".to_owned(), ..voice }));
+        }
         for model in self.speakers().await {
             let voices = self.of(&model).await.into_iter();
             all.voices.extend(voices.map(|voice| Voice { id: self.public(built_in, &model, &voice.id), ..voice }));

@@ -199,9 +199,13 @@ impl Ear {
     pub(super) fn new(request: &tts::SynthesizeRequest) -> Self {
         let speed = if request.speed > 0.0 { f64::from(request.speed) } else { 1.0 };
         let (per_character, around) = LONGEST;
-        let longest = (request.text.chars().count() as f64 * per_character + around) / speed;
+        let texts = || request.sentences.iter().chain([&request.text]);
+        let characters = texts().map(|text| text.chars().count()).sum::<usize>() as f64;
+        let silences = request.sentences.len() as f64 * f64::from(request.sentence_silence.unwrap_or(1.0));
+        let slowness = f64::from(request.length_scale.unwrap_or(1.0)).max(1.0) / speed;
+        let longest = (characters * per_character + around) * slowness + silences;
         // A document of SSML may hold pauses of any length, and nothing but pauses.
-        let is_speakable = !request.ssml && request.text.bytes().any(|byte| byte.is_ascii_alphanumeric());
+        let is_speakable = !request.ssml && texts().any(|text| text.bytes().any(|byte| byte.is_ascii_alphanumeric()));
         Self {
             request_id: request.request_id.clone(),
             wanted_rate: request.sample_rate,

@@ -10,7 +10,7 @@ mod whisper;
 use crate::{
     error::{Error, Kind, Result},
     proto::v1::Capability,
-    speech::{ModelId, Samples, Segment, Voice},
+    speech::{Mark, ModelId, Samples, Segment, Voice},
     worker::progress::Progress,
 };
 use std::{
@@ -119,15 +119,47 @@ pub(crate) trait Recognizer: Send {
     fn decode(&mut self, window: &[f32], hint: &Hint, cancel: &Cancel) -> Result<Decoded>;
 }
 
+/// What is to be said.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Script {
+    /// A text, which the engine takes apart as it likes.
+    Text(String),
+    /// A document of SSML.
+    Ssml(String),
+    /// Sentences, each of which is spoken by itself.
+    Sentences {
+        /// In order.
+        sentences: Vec<String>,
+        /// How many of the same text went before them.
+        before: u64,
+    },
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Script::Text(String::new())
+    }
+}
+
 /// What to say, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Utterance {
-    /// The text, or an SSML document.
-    pub(crate) text: String,
-    /// Whether `text` is SSML.
-    pub(crate) ssml: bool,
+    /// The words.
+    pub(crate) script: Script,
     /// The voice; empty = the engine's default.
     pub(crate) voice: String,
+    /// The name or the number of the voice's speaker; empty = its default.
+    pub(crate) speaker: String,
+    /// Sentence k of a text is made from this and k.
+    pub(crate) seed: u64,
+    /// What a computed voice lets one change.
+    pub(crate) scales: Scales,
+    /// Seconds of silence before each sentence but the first of a text.
+    pub(crate) silence: Option<f32>,
+    /// Each sentence as loud as can be.
+    pub(crate) normalize: bool,
+    /// Whether marks are wanted.
+    pub(crate) marks: bool,
     /// Times the normal speed.
     pub(crate) speed: f32,
     /// Times the normal pitch.
@@ -136,8 +168,31 @@ pub(crate) struct Utterance {
     pub(crate) volume: f32,
 }
 
-/// Takes audio as it is made; breaks when no more is wanted.
-pub(crate) type Sink<'a> = dyn FnMut(&[i16]) -> ControlFlow<()> + 'a;
+/// What a voice computes with; `None` = as the voice itself says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Scales {
+    /// How long phonemes are.
+    pub(crate) length: Option<f32>,
+    /// How much the sound varies.
+    pub(crate) noise: Option<f32>,
+    /// How much the length of phonemes varies.
+    pub(crate) noise_w: Option<f32>,
+}
+
+/// What comes out of a synthesiser.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Spoken<'a> {
+    /// What follows is of this sentence of the script, counted from 0.
+    Sentence(usize),
+    /// Samples, mono.
+    Audio(&'a [i16]),
+    /// Where something begins, before the audio of it. Samples count from the beginning of the sentence; of a script
+    /// without sentences, from that of the utterance.
+    Mark(Mark),
+}
+
+/// Takes speech as it is made; breaks when no more is wanted.
+pub(crate) type Sink<'a> = dyn FnMut(Spoken<'_>) -> ControlFlow<()> + 'a;
 
 /// What a synthesiser can speak with.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -156,7 +211,7 @@ pub(crate) trait Synthesizer: Send {
     /// Speaks into `sink`, in order, until done or told to break.
     ///
     /// # Errors
-    /// `NotFound` for a voice that does not exist, `InvalidInput` for what the voice cannot do.
+    /// `NotFound` for a voice or a speaker that does not exist, `InvalidInput` for what the voice cannot do.
     fn speak(&mut self, utterance: &Utterance, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()>;
 
     /// All that it can speak with.
@@ -221,7 +276,7 @@ pub(crate) fn manners(model: &ModelId) -> Manners {
 pub(crate) fn capabilities(model: &ModelId) -> &'static [Capability] {
     match model {
         ModelId::Whisper(_) | ModelId::SelfTest => &[Capability::Recognition],
-        ModelId::Espeak => &[Capability::Synthesis],
+        ModelId::Espeak | ModelId::Piper(_) => &[Capability::Synthesis],
         ModelId::Mock(_) => &[Capability::Recognition, Capability::Synthesis],
         // None of an engine here.
         ModelId::Called { .. } | ModelId::DialledIn { .. } => &[],
@@ -246,6 +301,7 @@ pub(crate) fn load(model: &ModelId, setup: &Setup) -> Result<Engine> {
         ModelId::Whisper(path) => Engine::Recognizer(Box::new(whisper::Whisper::from_file(path, setup.threads)?)),
         ModelId::SelfTest => Engine::Recognizer(Box::new(whisper::Whisper::selftest(setup.threads)?)),
         ModelId::Espeak => Engine::Synthesizer(Box::new(espeak::Espeak::load(&setup.cache)?)),
+        ModelId::Piper(_) => return Err(Error::new(Kind::Unsupported, "not yet")),
         ModelId::Mock(faults) => {
             let mock = mock::Mock::load(faults, &setup.progress)?;
             Engine::Both(Box::new(mock.clone()), Box::new(mock))

@@ -55,7 +55,7 @@ pub(crate) async fn speak(address: &str, voice: &str, text: &str) -> Result<(i32
         match message.event {
             Some(Event::Format(format)) => rate = format.sample_rate_hertz,
             Some(Event::Audio(bytes)) => audio.extend(bytes),
-            None => {}
+            Some(Event::Mark(_)) | None => {}
         }
     }
     Ok((rate, audio))

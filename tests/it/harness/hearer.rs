@@ -138,6 +138,7 @@ impl SpeechRecognition for Hears {
     type RecognizeFileStream = Events<v1::RecognizeFileResponse>;
     type StreamingRecognizeStream = Events<v1::StreamingRecognizeResponse>;
     type SynthesizeStream = Events<v1::SynthesizeResponse>;
+    type StreamingSynthesizeStream = Events<v1::StreamingSynthesizeResponse>;
 
     async fn streaming_recognize(
         &self,
@@ -182,6 +183,13 @@ impl SpeechRecognition for Hears {
     }
 
     async fn synthesize(&self, _: Request<v1::SynthesizeRequest>) -> Result<Response<Self::SynthesizeStream>, Status> {
+        Err(Status::unimplemented("it only listens"))
+    }
+
+    async fn streaming_synthesize(
+        &self,
+        _: Request<Streaming<v1::StreamingSynthesizeRequest>>,
+    ) -> Result<Response<Self::StreamingSynthesizeStream>, Status> {
         Err(Status::unimplemented("it only listens"))
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod random;
 pub(crate) mod server;
+pub(crate) mod speaker;
 pub(crate) mod terminal;
 pub(crate) mod wav;
 pub(crate) mod worker;

@@ -249,7 +249,8 @@ pub(super) struct Roster<C, W> {
 /// of the time for whoever listens; of a worker elsewhere we do not know what it can bear.
 fn limit(model: &ModelId) -> usize {
     match model {
-        ModelId::Whisper(_) | ModelId::SelfTest | ModelId::Called { recognises: true, .. } => 1,
+        // So does a voice that is computed.
+        ModelId::Whisper(_) | ModelId::SelfTest | ModelId::Piper(_) | ModelId::Called { recognises: true, .. } => 1,
         ModelId::Called { .. } => 4,
         ModelId::Espeak | ModelId::Mock(_) => 16,
         ModelId::DialledIn { .. } => 0,

@@ -34,7 +34,18 @@ thread_local! {
 }
 
 /// What the callback writes to.
-type SinkRef<'a> = &'a mut dyn FnMut(&[i16]) -> ControlFlow<()>;
+type SinkRef<'a> = &'a mut dyn FnMut(Made<'_>) -> ControlFlow<()>;
+
+/// What espeak-ng makes of a text. Samples count from the beginning of the text.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Made<'a> {
+    /// Samples.
+    Audio(&'a [i16]),
+    /// A word begins: so many characters of the text, from this one on, counted from 0.
+    Word { sample: u64, character: usize, length: usize },
+    /// SSML's `<mark>` of this name.
+    Named { sample: u64, name: String },
+}
 
 /// espeak-ng, initialised.
 pub(super) struct Library {
@@ -190,18 +201,54 @@ impl Drop for ClearSink {
 }
 
 /// Called by espeak-ng with audio as it is made; `wav` is null at the end.
-extern "C" fn on_audio(wav: *mut c_short, samples: c_int, _events: *mut sys::espeak_EVENT) -> c_int {
+extern "C" fn on_audio(wav: *mut c_short, samples: c_int, events: *mut sys::espeak_EVENT) -> c_int {
     let (Some(sink), Ok(samples)) = (SINK.get(), usize::try_from(samples)) else { return STOP };
+    // SAFETY: `sink` was set by the running `speak` on this thread, which waits for us and so neither moves nor uses it.
+    let sink = unsafe { &mut *sink };
+    // SAFETY: espeak-ng hands over a list of events, valid for this call, whose end is marked.
+    for mark in unsafe { marks(events) } {
+        if sink(mark).is_break() {
+            return STOP;
+        }
+    }
     if wav.is_null() || samples == 0 {
         return 0;
     }
-    // SAFETY: espeak-ng hands over `samples` samples at `wav`, valid for this call. `sink` was set by the running
-    // `speak` on this thread, which waits for us and so neither moves nor uses it.
-    let (audio, sink) = unsafe { (slice::from_raw_parts(wav, samples), &mut *sink) };
-    match sink(audio) {
+    // SAFETY: espeak-ng hands over `samples` samples at `wav`, valid for this call.
+    let audio = unsafe { slice::from_raw_parts(wav, samples) };
+    match sink(Made::Audio(audio)) {
         ControlFlow::Continue(()) => 0,
         ControlFlow::Break(()) => STOP,
     }
+}
+
+/// What begins in the audio of a callback, as far as we tell it.
+///
+/// # Safety
+/// `event` is null or the first of a list whose last has the type `espeakEVENT_LIST_TERMINATED`.
+unsafe fn marks(mut event: *const sys::espeak_EVENT) -> Vec<Made<'static>> {
+    let mut found = Vec::new();
+    let number = |value: c_int| usize::try_from(value).unwrap_or(0);
+    // SAFETY: the caller promises the shape; names of marks are C strings.
+    unsafe {
+        while !event.is_null() && (*event).type_ != sys::espeak_EVENT_TYPE_espeakEVENT_LIST_TERMINATED {
+            let sample = u64::try_from((*event).sample).unwrap_or(0);
+            match (*event).type_ {
+                sys::espeak_EVENT_TYPE_espeakEVENT_WORD => found.push(Made::Word {
+                    sample,
+                    // Theirs count from 1.
+                    character: number((*event).text_position).saturating_sub(1),
+                    length: number((*event).length),
+                }),
+                sys::espeak_EVENT_TYPE_espeakEVENT_MARK => {
+                    found.push(Made::Named { sample, name: text((*event).id.name) });
+                }
+                _ => {}
+            }
+            event = event.add(1);
+        }
+    }
+    found
 }
 
 /// Called for `<audio src="…">` of SSML. Whoever gives us a text has no business with the files of this machine, and

@@ -10,11 +10,15 @@ mod ffi;
 use crate::{
     audio::stretch::Stretch,
     error::{Error, Kind, Result},
-    speech::{Gender, Voice},
-    worker::engine::{Cancel, Sink, Synthesizer, Utterance, Voices},
+    speech::{Gender, Mark, MarkKind, Voice},
+    worker::engine::{Cancel, Script, Sink, Spoken, Synthesizer, Utterance, Voices},
 };
-use ffi::{Library, Parameters, RawVoice};
-use std::{fs, ops::ControlFlow, path::Path};
+use ffi::{Library, Made, Parameters, RawVoice};
+use std::{
+    fs,
+    ops::{ControlFlow, Range},
+    path::Path,
+};
 
 /// The voice that speaks when none is named.
 const DEFAULT_VOICE: &str = "en-us";
@@ -144,29 +148,125 @@ impl Synthesizer for Espeak {
     }
 
     fn speak(&mut self, utterance: &Utterance, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
-        let (parameters, tempo) = parameters(utterance);
+        refuse_what_it_cannot(utterance)?;
         let identifier = self.identifier(&utterance.voice)?;
-        // Always, also for the voice in use: SSML may have changed it.
-        self.library.set_voice(&identifier)?;
-        let mut stretch = Stretch::new(self.library.sample_rate, tempo);
-        let mut until_cancelled = |audio: &[i16]| {
-            if cancel.wanted() {
-                return ControlFlow::Break(());
+        match &utterance.script {
+            Script::Text(text) => self.say(&identifier, text, Markup::None, utterance, cancel, sink),
+            Script::Ssml(document) => self.say(&identifier, document, Markup::Ssml, utterance, cancel, sink),
+            Script::Sentences { sentences, .. } => {
+                for (number, sentence) in sentences.iter().enumerate() {
+                    if sink(Spoken::Sentence(number)).is_break() {
+                        return Ok(());
+                    }
+                    self.say(&identifier, sentence, Markup::None, utterance, cancel, sink)?;
+                }
+                Ok(())
             }
-            if tempo == 1.0 { sink(audio) } else { sink(&stretch.push(audio)) }
-        };
-        self.library.speak(&utterance.text, utterance.ssml, parameters, &mut until_cancelled)?;
-        cancel.check()?;
-        if tempo != 1.0 {
-            // The last of it: whether anybody still wants it makes no difference any more.
-            let _end = sink(&stretch.finish());
         }
-        Ok(())
     }
 
     fn voices(&mut self) -> Result<Voices> {
         let voices = self.voices.iter().map(|(id, raw)| voice(id, raw)).collect();
         Ok(Voices { voices, variants: self.variants.clone() })
+    }
+}
+
+impl Espeak {
+    fn say(
+        &mut self,
+        identifier: &str,
+        text: &str,
+        markup: Markup,
+        utterance: &Utterance,
+        cancel: &Cancel,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
+        let (parameters, tempo) = parameters(utterance);
+        // Always, also for the voice in use: SSML may have changed it.
+        self.library.set_voice(identifier)?;
+        let mut stretch = Stretch::new(self.library.sample_rate, tempo);
+        let mut places = Places::new(text);
+        let mut until_cancelled = |made: Made<'_>| {
+            if cancel.wanted() {
+                return ControlFlow::Break(());
+            }
+            match made {
+                Made::Audio(audio) if tempo == 1.0 => sink(Spoken::Audio(audio)),
+                Made::Audio(audio) => sink(Spoken::Audio(&stretch.push(audio))),
+                Made::Word { .. } | Made::Named { .. } if !utterance.marks => ControlFlow::Continue(()),
+                // espeak-ng counts the characters of the document as it has them after it has read the tags.
+                Made::Word { .. } if markup == Markup::Ssml => ControlFlow::Continue(()),
+                Made::Word { sample, character, length } => {
+                    let text = places.span(character, length);
+                    let sample = (sample as f64 / tempo) as u64;
+                    sink(Spoken::Mark(Mark { kind: MarkKind::Word, sample, text, name: String::new() }))
+                }
+                Made::Named { sample, name } => {
+                    let sample = (sample as f64 / tempo) as u64;
+                    sink(Spoken::Mark(Mark { kind: MarkKind::Named, sample, text: 0..0, name }))
+                }
+            }
+        };
+        self.library.speak(text, markup == Markup::Ssml, parameters, &mut until_cancelled)?;
+        cancel.check()?;
+        if tempo != 1.0 {
+            // The last of it: whether anybody still wants it makes no difference any more.
+            let _end = sink(Spoken::Audio(&stretch.finish()));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a text is to be read as a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Markup {
+    None,
+    Ssml,
+}
+
+/// Finds the bytes of characters, which are asked for in about their order.
+struct Places<'a> {
+    text: &'a str,
+    /// The last character that was asked for, and its byte.
+    character: usize,
+    byte: usize,
+}
+
+impl<'a> Places<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, character: 0, byte: 0 }
+    }
+
+    /// The bytes of so many characters from this one on, counted from 0.
+    fn span(&mut self, character: usize, length: usize) -> Range<usize> {
+        if character < self.character {
+            (self.character, self.byte) = (0, 0);
+        }
+        let rest = self.text.get(self.byte..).unwrap_or_default();
+        self.byte += rest.chars().take(character - self.character).map(char::len_utf8).sum::<usize>();
+        self.character = character;
+        let word = self.text.get(self.byte..).unwrap_or_default();
+        self.byte..self.byte + word.chars().take(length).map(char::len_utf8).sum::<usize>()
+    }
+}
+
+/// What is asked of computed voices only is refused by name.
+fn refuse_what_it_cannot(utterance: &Utterance) -> Result<()> {
+    let scales = utterance.scales;
+    let asked = [
+        (!utterance.speaker.is_empty(), "speaker"),
+        (scales.length.is_some(), "length_scale"),
+        (scales.noise.is_some(), "noise_scale"),
+        (scales.noise_w.is_some(), "noise_w"),
+        (utterance.silence.is_some(), "sentence_silence"),
+        (utterance.normalize, "normalize"),
+    ];
+    match asked.iter().find(|(is_asked, _)| *is_asked) {
+        None => Ok(()),
+        Some((_, field)) => {
+            let message = format!("espeak's voices know no `{field}`; it is for Piper voices");
+            Err(Error::invalid(message).in_field(*field))
+        }
     }
 }
 
@@ -176,7 +276,14 @@ fn voice(id: &str, raw: &RawVoice) -> Voice {
         2 => Some(Gender::Female),
         _ => None,
     };
-    Voice { id: id.to_owned(), name: raw.name.clone(), languages: raw.languages.clone(), gender, engine: String::new() }
+    Voice {
+        id: id.to_owned(),
+        name: raw.name.clone(),
+        languages: raw.languages.clone(),
+        gender,
+        sample_rate: 22_050,
+        ..Voice::default()
+    }
 }
 
 #[cfg(test)]
@@ -202,6 +309,13 @@ mod tests {
         assert!(slow.rate == 80 && (tempo - 43.75 / 80.0).abs() < 1e-6, "{slow:?} {tempo}");
         let (fast, tempo) = parameters(&utterance(4.0, 1.0, 1.0));
         assert!(fast.rate == 450 && (tempo - 700.0 / 450.0).abs() < 1e-6, "{fast:?} {tempo}");
+    }
+
+    #[test]
+    fn characters_are_found_in_any_order() {
+        let mut places = Places::new("für uns");
+        assert_eq!([places.span(0, 3), places.span(4, 3), places.span(1, 1)], [0..4, 5..8, 1..3]);
+        assert_eq!(places.span(100, 5), 8..8);
     }
 
     #[test]

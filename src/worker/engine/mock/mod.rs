@@ -30,9 +30,11 @@ mod fault;
 
 use crate::{
     error::{Error, Result},
-    speech::{Gender, Samples, Segment, Voice, Word},
+    speech::{Gender, Mark, MarkKind, Samples, Segment, Voice, Word},
     worker::{
-        engine::{Cancel, Decoded, Hint, Lie, Manners, Recognizer, Sink, Synthesizer, Utterance, Voices},
+        engine::{
+            Cancel, Decoded, Hint, Lie, Manners, Recognizer, Script, Sink, Spoken, Synthesizer, Utterance, Voices,
+        },
         progress::Progress,
     },
 };
@@ -159,17 +161,17 @@ impl Synthesizer for Mock {
 
     fn speak(&mut self, utterance: &Utterance, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
         self.call()?;
-        let length = (CHARACTER as f32 / utterance.speed.max(0.01)) as usize;
         let mut made = 0;
-        for character in utterance.text.chars() {
-            cancel.check()?;
-            self.faults.strike(at(made), at(made + length), cancel)?;
-            let audio: Vec<i16> = (0..length).map(|n| (n as u32).wrapping_mul(character as u32) as i16 / 4).collect();
-            made += length;
-            if self.faults.has(Fault::LieEmpty) {
-                continue;
+        let (parts, before) = match &utterance.script {
+            Script::Text(text) | Script::Ssml(text) => (std::slice::from_ref(text), None),
+            Script::Sentences { sentences, before } => (sentences.as_slice(), Some(*before)),
+        };
+        for (number, part) in parts.iter().enumerate() {
+            let place = before.map(|before| before + number as u64);
+            if place.is_some() && sink(Spoken::Sentence(number)).is_break() {
+                return Ok(());
             }
-            if let ControlFlow::Break(()) = sink(&audio) {
+            if self.say(part, place.unwrap_or(0), utterance, &mut made, cancel, sink)?.is_break() {
                 return Ok(());
             }
         }
@@ -177,7 +179,7 @@ impl Synthesizer for Mock {
             let second = vec![1; SECOND];
             for _ in 0..LONG {
                 cancel.check()?;
-                if let ControlFlow::Break(()) = sink(&second) {
+                if let ControlFlow::Break(()) = sink(Spoken::Audio(&second)) {
                     break;
                 }
             }
@@ -191,9 +193,55 @@ impl Synthesizer for Mock {
             name: "Mock".to_owned(),
             languages: vec!["en".to_owned()],
             gender: Some(Gender::Female),
-            engine: String::new(),
+            sample_rate: Samples::RATE,
+            ..Voice::default()
         };
         Ok(Voices { voices: vec![voice], variants: Vec::new() })
+    }
+}
+
+impl Mock {
+    /// Says a sentence: the sound tells its characters, its place in the text, and the seed.
+    fn say(
+        &self,
+        sentence: &str,
+        place: u64,
+        utterance: &Utterance,
+        made: &mut usize,
+        cancel: &Cancel,
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let length = (CHARACTER as f32 / utterance.speed.max(0.01)) as usize;
+        let accent = place.wrapping_add(utterance.seed) as i16;
+        let begun = *made;
+        let silence = if place > 0 { utterance.silence.unwrap_or(0.0) } else { 0.0 };
+        let silence = vec![0; (silence * SECOND as f32) as usize];
+        *made += silence.len();
+        if !silence.is_empty() && sink(Spoken::Audio(&silence)).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let mut is_space = true;
+        for (index, character) in sentence.char_indices() {
+            cancel.check()?;
+            self.faults.strike(at(*made), at(*made + length), cancel)?;
+            if utterance.marks && is_space && !character.is_whitespace() {
+                let rest = sentence.get(index..).unwrap_or_default();
+                let word = rest.split_whitespace().next().unwrap_or_default();
+                let text = index..index + word.len();
+                let mark = Mark { kind: MarkKind::Word, sample: (*made - begun) as u64, text, name: String::new() };
+                if sink(Spoken::Mark(mark)).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            is_space = character.is_whitespace();
+            let ramp = (0..length).map(|n| ((n as u32).wrapping_mul(character as u32) as i16 / 4).wrapping_add(accent));
+            let audio: Vec<i16> = ramp.collect();
+            *made += length;
+            if !self.faults.has(Fault::LieEmpty) && sink(Spoken::Audio(&audio)).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -233,7 +281,7 @@ mod tests {
     fn both_halves_count_calls_together() {
         let mut recogniser = mock("fail-after@1");
         let mut synthesiser = recogniser.clone();
-        let mut sink = |_: &[i16]| ControlFlow::Continue(());
+        let mut sink = |_: Spoken<'_>| ControlFlow::Continue(());
         assert!(synthesiser.speak(&Utterance::default(), &Cancel::default(), &mut sink).is_ok());
         assert!(recogniser.decode(&[], &Hint::default(), &Cancel::default()).is_err());
     }
