@@ -85,6 +85,7 @@ impl Buffer {
         self.atoms.len()
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.atoms.is_empty()
     }

@@ -251,6 +251,8 @@ fn what_is_too_long_is_cut_at_a_clause_else_a_space_else_anywhere() {
     assert!(spaces[0].text.ends_with("word") && spaces[0].text.chars().count() > MAX - 20, "{spaces:?}");
     let hard = split(&"x".repeat(5_000), "en");
     assert!(hard.iter().all(|sentence| sentence.text.len() <= MAX) && hard.len() <= 13, "{}", hard.len());
+    let closed = split(&format!("{})).", "x".repeat(MAX - 9)), "en");
+    assert!(closed.len() == 2 && closed[1].text.starts_with('x'), "what closes is not alone: {closed:?}");
     assert_eq!(texts(&split(&format!("a {}", "b".repeat(500)), "en"))[0], "a");
 
     let chinese = split(&"天地玄黄宇宙洪荒，".repeat(50), "zh");
@@ -279,6 +281,8 @@ fn phonemes_are_found_where_they_are() {
     };
     assert_eq!(found("a [[b]] é[[ c. ]][[d]]"), ["[[b]]", "[[ c. ]]", "[[d]]"]);
     assert_eq!(found("[[[win]]]"), ["[[win]]"]);
+    assert_eq!(found(&format!("[[{}[[ a. B ]] c", "a".repeat(MAX_PHONEMES - 3))), ["[[ a. B ]]"]);
+    assert_eq!(found("[[ a\u{2029} ]] [[a\n \nb]] [[a\nb\n]]"), ["[[a\nb\n]]"]);
     assert_eq!(found("[[ a [[b]] ]] [[]] [ [c] ] [[\n\n]] [[d"), ["[[b]]", "[[]]"]);
 }
 
