@@ -38,7 +38,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "worker",
-        &["error", "flags", "signals", "socket", "telemetry", "speech", "audio", "models", "proto", "listening"],
+        &[
+            "error",
+            "flags",
+            "signals",
+            "socket",
+            "telemetry",
+            "speech",
+            "sentence",
+            "audio",
+            "models",
+            "proto",
+            "listening",
+        ],
     ),
     ("cli", &["error", "flags", "signals", "shutdown", "config", "telemetry", "proto", "client", "server", "worker"]),
 ];
@@ -50,13 +62,18 @@ const BAGS: &[&str] = &["common", "utils", "util", "helpers", "types", "manager"
 const MAX_LINES: usize = 400;
 
 /// The files that may hold unsafe code: one for each library of C that has no safe face, or not a whole one.
-const UNSAFE: &[&str] = &["src/worker/engine/espeak/ffi.rs", "src/worker/engine/whisper/ffi.rs"];
+const UNSAFE: &[&str] = &[
+    "src/worker/engine/espeak/ffi.rs",
+    "src/worker/engine/espeak/phonemes/ffi.rs",
+    "src/worker/engine/whisper/ffi.rs",
+];
 
 /// Crates of foreign code, and the only places that may name them. Engines live in the worker, which may die of them;
 /// libopus, which every browser feeds with what strangers send, beside the other codecs.
 const FOREIGN: &[(&str, &str)] = &[
     ("whisper_rs", "src/worker/engine/"),
     ("espeak_rs_sys", "src/worker/engine/"),
+    ("rten", "src/worker/engine/piper/"),
     ("symphonia_adapter_libopus", "src/audio/"),
     ("opusic_c", "src/audio/"),
     ("cpal", "src/client/mic"),

@@ -5,6 +5,7 @@
 
 mod espeak;
 mod mock;
+mod piper;
 mod whisper;
 
 use crate::{
@@ -301,7 +302,7 @@ pub(crate) fn load(model: &ModelId, setup: &Setup) -> Result<Engine> {
         ModelId::Whisper(path) => Engine::Recognizer(Box::new(whisper::Whisper::from_file(path, setup.threads)?)),
         ModelId::SelfTest => Engine::Recognizer(Box::new(whisper::Whisper::selftest(setup.threads)?)),
         ModelId::Espeak => Engine::Synthesizer(Box::new(espeak::Espeak::load(&setup.cache)?)),
-        ModelId::Piper(_) => return Err(Error::new(Kind::Unsupported, "not yet")),
+        ModelId::Piper(path) => Engine::Synthesizer(Box::new(piper::Piper::load(path, setup)?)),
         ModelId::Mock(faults) => {
             let mock = mock::Mock::load(faults, &setup.progress)?;
             Engine::Both(Box::new(mock.clone()), Box::new(mock))

@@ -6,6 +6,7 @@
 
 mod data;
 mod ffi;
+pub(super) mod phonemes;
 
 use crate::{
     audio::stretch::Stretch,

@@ -1,0 +1,463 @@
+//! Piper voices: a neural network (VITS) in an .onnx file, and beside it an .onnx.json that says what its numbers mean.
+//!
+//! Text becomes phonemes (`phonemes`, by espeak-ng), these become lines of numbers (`lines`), and lines become audio
+//! while they are still being computed (`stream`).
+
+mod abbreviations;
+mod alphabet;
+mod board;
+mod compile;
+mod config;
+mod cut;
+mod graph;
+mod kernel;
+mod limiter;
+mod lines;
+mod noise;
+mod onnx;
+mod part;
+mod phonemes;
+mod plan;
+mod section;
+mod ssml;
+mod stream;
+mod tape;
+mod voice;
+mod words;
+
+use crate::{
+    error::{Error, Kind, Result},
+    sentence,
+    speech::{self, Mark, MarkKind},
+    worker::engine::{
+        Cancel, Script, Setup, Sink, Spoken, Synthesizer, Utterance, Voices,
+        espeak::phonemes::{Clause, Clauses, Reader, Reading},
+    },
+};
+use alphabet::Alphabet;
+use config::{PhonemeType, Scales};
+use lines::{Draft, Line, Marked, Pauses, Scribe};
+use phonemes::Phonemizer;
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::{ControlFlow, Range},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+use stream::{Event, Level};
+
+/// Silence between sentences, where nothing else is asked for.
+const SENTENCE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Silence between the paragraphs of a document.
+const PARAGRAPH_PAUSE: Duration = Duration::from_millis(500);
+
+/// Lines that are made ready before the first is spoken, and afterwards at a time: phonemes take half a millisecond a
+/// sentence, and nobody should wait for those of a book.
+const FIRST_LINES: usize = 4;
+const MORE_LINES: usize = 64;
+
+/// Threads where none are named: beyond these, windows wait for each other.
+const MOST_THREADS: usize = 4;
+
+/// A voice that is loaded.
+pub(super) struct Piper {
+    path: PathBuf,
+    voice: voice::Voice,
+    alphabet: Alphabet,
+    /// What reads text; voices that take letters need nobody.
+    reader: Option<Reader>,
+    /// Phonemes that the voice does not know and that were told of.
+    unknown: BTreeSet<String>,
+    threads: usize,
+}
+
+/// Stands where text need not be read.
+struct Nobody;
+
+impl Clauses for Nobody {
+    fn clauses(&mut self, _text: &str, _reading: Reading) -> Result<Vec<Clause>> {
+        Err(Error::new(Kind::Internal, "the voice takes letters, which nobody has to read"))
+    }
+}
+
+impl Piper {
+    /// Loads the voice at `path`.
+    ///
+    /// # Errors
+    /// As [`voice::Voice::load`]; `Io` where espeak-ng's data cannot be unpacked.
+    pub(super) fn load(path: &Path, setup: &Setup) -> Result<Self> {
+        let voice = voice::Voice::load(path)?;
+        for warning in &voice.warnings {
+            tracing::warn!(voice = %path.display(), "{warning}");
+        }
+        let config = &voice.config;
+        let ids = |ids: &Vec<u32>| ids.iter().copied().map(i64::from).collect();
+        let map: HashMap<String, Vec<i64>> =
+            config.phoneme_ids.iter().map(|(phoneme, numbers)| (phoneme.clone(), ids(numbers))).collect();
+        let clusters: Vec<String> = config.vowel_clusters.iter().map(|cluster| cluster.concat()).collect();
+        let symbols = config.phoneme_ids.values().flatten().max().map_or(0, |last| *last as usize + 1);
+        let alphabet = Alphabet::new(map, &clusters, symbols)?;
+        let reader = match config.phoneme_type {
+            PhonemeType::Espeak => Some(Reader::load(&setup.cache, &config.espeak_voice)?),
+            PhonemeType::Text => None,
+        };
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = usize::try_from(setup.threads).ok().filter(|threads| *threads > 0);
+        let threads = threads.unwrap_or(cores.min(MOST_THREADS)).min(cores);
+        Ok(Self { path: path.to_owned(), voice, alphabet, reader, unknown: BTreeSet::new(), threads })
+    }
+
+    /// What the voice is called where its path is not to be known.
+    fn name(&self) -> String {
+        self.path.file_stem().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    }
+
+    /// BCP 47.
+    fn language(&self) -> String {
+        let config = &self.voice.config;
+        config.language.as_deref().unwrap_or(&config.espeak_voice).replace('_', "-")
+    }
+
+    /// Sees whether a request means this voice, and nothing that it cannot do.
+    fn check(&self, utterance: &Utterance) -> Result<()> {
+        let wanted = utterance.voice.as_str();
+        let language = self.language().to_ascii_lowercase();
+        let is_this = wanted.is_empty()
+            || Path::new(wanted) == self.path
+            || wanted == self.name()
+            || wanted.eq_ignore_ascii_case(&language)
+            || language.split('-').next() == Some(&wanted.to_ascii_lowercase());
+        if !is_this {
+            let message = format!("voice `{wanted}` does not exist here; there is `{}`", self.name());
+            return Err(Error::new(Kind::NotFound, message).in_field("voice"));
+        }
+        if utterance.pitch != 1.0 {
+            let message = "a Piper voice has the pitch that it has; leave `pitch` out, or take a voice of espeak's";
+            return Err(Error::invalid(message).in_field("pitch"));
+        }
+        Ok(())
+    }
+
+    /// The number of a speaker, by its name or its number; `None` for the voice's default.
+    fn speaker(&self, wanted: &str) -> Result<Option<u32>> {
+        let config = &self.voice.config;
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let named = config.speaker_ids.get(wanted).copied();
+        let numbered = || wanted.parse().ok().filter(|number| *number < config.speakers);
+        named.or_else(numbered).map(Some).ok_or_else(|| {
+            let shown: String = wanted.chars().take(60).collect();
+            let known = self.speakers();
+            let there_are = match known.len() {
+                0 => "it has one only; leave `speaker` out".to_owned(),
+                count => {
+                    let some: Vec<&str> = known.iter().map(String::as_str).take(8).collect();
+                    format!("it has {count}: {}{}", some.join(", "), if count > 8 { ", …" } else { "" })
+                }
+            };
+            let message = format!("voice `{}` has no speaker `{shown}`; {there_are}", self.name());
+            Error::new(Kind::NotFound, message).in_field("speaker")
+        })
+    }
+
+    /// The names of speakers by their numbers; none where there is one only.
+    fn speakers(&self) -> Vec<String> {
+        let config = &self.voice.config;
+        if config.speakers < 2 {
+            return Vec::new();
+        }
+        let name = |number: u32| config.speaker_ids.iter().find(|(_, id)| **id == number).map(|(name, _)| name.clone());
+        (0..config.speakers).map(|number| name(number).unwrap_or_else(|| number.to_string())).collect()
+    }
+
+    /// What is to be said, before its phonemes: drafts, each with the sentence of the script that it belongs to.
+    fn drafts(&self, utterance: &Utterance) -> Result<Vec<(usize, Draft)>> {
+        let language = self.language();
+        let ranges = |text: &str| -> Vec<Range<usize>> {
+            let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+            let sentences = sentence::split(text, &language).into_iter();
+            sentences.map(|sentence| place(sentence.start)..place(sentence.end)).collect()
+        };
+        Ok(match &utterance.script {
+            Script::Text(text) => {
+                let drafts = lines::of_text(text, &ranges(text), 1.0, pauses(utterance));
+                drafts.into_iter().map(|draft| (0, draft)).collect()
+            }
+            Script::Ssml(document) => {
+                let drafts = lines::of_pieces(&ssml::pieces(document)?, &ranges, pauses(utterance));
+                drafts.into_iter().map(|draft| (0, draft)).collect()
+            }
+            Script::Sentences { sentences, .. } => {
+                let mut drafts = Vec::new();
+                for (number, text) in sentences.iter().enumerate() {
+                    let whole = std::iter::once(0..text.len()).collect::<Vec<_>>();
+                    let of_sentence = lines::of_text(text, &whole, 1.0, pauses(utterance));
+                    drafts.extend(of_sentence.into_iter().map(|draft| (number, draft)));
+                }
+                drafts
+            }
+        })
+    }
+
+    /// Finds the phonemes of drafts.
+    fn lines(&mut self, drafts: &[(usize, Draft)], utterance: &Utterance) -> Result<Vec<Line>> {
+        let kind = match self.voice.config.phoneme_type {
+            PhonemeType::Espeak => phonemes::Kind::Espeak,
+            PhonemeType::Text => phonemes::Kind::Text,
+        };
+        let mut nobody = Nobody;
+        let reader: &mut dyn Clauses = match &mut self.reader {
+            Some(reader) => reader,
+            None => &mut nobody,
+        };
+        let knows_ellipsis = self.alphabet.knows('…');
+        let phonemizer = Phonemizer { reader, kind, knows_ellipsis, places_words: utterance.marks };
+        let pauses = pauses(utterance);
+        let mut scribe = Scribe { phonemizer, alphabet: &self.alphabet, pauses, unknown: BTreeSet::new() };
+        let lines = drafts.iter().map(|(_, draft)| scribe.line(draft)).collect::<Result<Vec<_>>>()?;
+        let unknown = scribe.unknown;
+        for phoneme in unknown {
+            if self.unknown.insert(phoneme.clone()) {
+                tracing::warn!(phoneme, "The voice does not know a phoneme; it is left out.");
+            }
+        }
+        Ok(lines)
+    }
+
+    /// How a line is to be computed.
+    fn scales(&self, utterance: &Utterance, rate: f32) -> Scales {
+        let (own, asked) = (self.voice.config.scales, utterance.scales);
+        let length = asked.length.unwrap_or(own.length) / (utterance.speed * rate);
+        Scales {
+            noise: asked.noise.unwrap_or(own.noise),
+            length: length.clamp(0.05, 20.0),
+            noise_w: asked.noise_w.unwrap_or(own.noise_w),
+        }
+    }
+}
+
+/// The silences of a script. Those between sentences that come one by one stand before each, which does not ask what
+/// follows.
+fn pauses(utterance: &Utterance) -> Pauses {
+    let between = utterance.silence.map_or(SENTENCE_PAUSE, Duration::from_secs_f32);
+    let (sentence, paragraph) = match utterance.script {
+        Script::Sentences { .. } => (Duration::ZERO, Duration::ZERO),
+        Script::Text(_) => (between, between),
+        Script::Ssml(_) => (between, between.max(PARAGRAPH_PAUSE)),
+    };
+    Pauses { sentence, paragraph, wordless: SENTENCE_PAUSE }
+}
+
+/// Speech on its way out: one sentence after another, in samples of 16 bits.
+struct Voicing<'a, 'b> {
+    sink: &'a mut Sink<'b>,
+    rate: u32,
+    volume: f32,
+    marks: bool,
+    /// Whether the script has sentences, and how many of the text went before it.
+    before: Option<u64>,
+    silence: Duration,
+    sentence: Option<usize>,
+    /// Samples since the beginning of the sentence, or of the script where it has none.
+    samples: u64,
+    buffer: Vec<i16>,
+}
+
+impl Voicing<'_, '_> {
+    /// What follows is of this sentence.
+    fn begin(&mut self, sentence: usize) -> ControlFlow<()> {
+        let Some(before) = self.before.filter(|_| self.sentence != Some(sentence)) else {
+            return ControlFlow::Continue(());
+        };
+        // Those without anything to say begin too.
+        let next = self.sentence.map_or(0, |last| last + 1);
+        for number in next..=sentence {
+            self.samples = 0;
+            (self.sink)(Spoken::Sentence(number))?;
+            if before + number as u64 > 0 {
+                self.silence(self.silence)?;
+            }
+        }
+        self.sentence = Some(sentence);
+        ControlFlow::Continue(())
+    }
+
+    fn silence(&mut self, duration: Duration) -> ControlFlow<()> {
+        let count = (duration.as_secs_f64() * f64::from(self.rate)).round() as usize;
+        // In parts: a break may last a minute.
+        for part in std::iter::repeat_n((), count.div_ceil(self.rate as usize)).enumerate().map(|(part, ())| part) {
+            let length = (count - part * self.rate as usize).min(self.rate as usize);
+            self.samples += length as u64;
+            (self.sink)(Spoken::Audio(&vec![0; length]))?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn audio(&mut self, samples: &[f32]) -> ControlFlow<()> {
+        self.buffer.clear();
+        // As piper-tts does it.
+        let sixteen = |sample: &f32| ((sample * self.volume).clamp(-1.0, 1.0) * 32_767.0) as i16;
+        self.buffer.extend(samples.iter().map(sixteen));
+        self.samples += samples.len() as u64;
+        (self.sink)(Spoken::Audio(&self.buffer))
+    }
+
+    /// The marks of a line whose ids from `first` on last so many samples each.
+    fn marks(&mut self, line: &Line, first: usize, durations: &[usize]) -> ControlFlow<()> {
+        if !self.marks {
+            return ControlFlow::Continue(());
+        }
+        let (mut at, mut sample) = (first, self.samples);
+        for mark in line.marks.iter().filter(|mark| (first..first + durations.len()).contains(&mark.ids.start)) {
+            let passed = durations.get(at - first..mark.ids.start - first).unwrap_or_default();
+            sample += passed.iter().sum::<usize>() as u64;
+            at = mark.ids.start;
+            self.mark(&mark.what, sample)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn mark(&mut self, what: &Marked, sample: u64) -> ControlFlow<()> {
+        let (kind, text, name) = match what {
+            Marked::Name(name) => (MarkKind::Named, 0..0, name.clone()),
+            Marked::Word(text) => (MarkKind::Word, text.clone(), String::new()),
+            // Whoever took the text apart knows its sentences.
+            Marked::Sentence(_) => return ControlFlow::Continue(()),
+        };
+        (self.sink)(Spoken::Mark(Mark { kind, sample, text, name }))
+    }
+}
+
+impl Synthesizer for Piper {
+    fn sample_rate(&self) -> u32 {
+        self.voice.config.sample_rate
+    }
+
+    fn speak(&mut self, utterance: &Utterance, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
+        self.check(utterance)?;
+        let speaker = self.speaker(&utterance.speaker)?;
+        let drafts = self.drafts(utterance)?;
+        let (before, last) = match &utterance.script {
+            Script::Sentences { before, sentences } => (Some(*before), sentences.len().checked_sub(1)),
+            Script::Text(_) | Script::Ssml(_) => (None, None),
+        };
+        let mut voicing = Voicing {
+            sink,
+            rate: self.sample_rate(),
+            volume: utterance.volume,
+            marks: utterance.marks,
+            before,
+            silence: utterance.silence.map_or(SENTENCE_PAUSE, Duration::from_secs_f32),
+            sentence: None,
+            samples: 0,
+            buffer: Vec::new(),
+        };
+        let (mut from, mut count) = (0, FIRST_LINES);
+        while let Some(some) = drafts.get(from..).filter(|rest| !rest.is_empty()) {
+            let some = some.get(..count).unwrap_or(some);
+            cancel.check()?;
+            let lines = self.lines(some, utterance)?;
+            if self.say(some, &lines, from, utterance, speaker, cancel, &mut voicing)?.is_break() {
+                return cancel.check();
+            }
+            (from, count) = (from + some.len(), MORE_LINES);
+        }
+        if let Some(last) = last {
+            // Sentences at the end that hold nothing to say.
+            let _end = voicing.begin(last);
+        }
+        Ok(())
+    }
+
+    fn voices(&mut self) -> Result<Voices> {
+        let name = self.voice.config.name.clone().unwrap_or_else(|| self.name());
+        let voice = speech::Voice {
+            id: self.name(),
+            name,
+            languages: vec![self.language()],
+            speakers: self.speakers(),
+            sample_rate: self.sample_rate(),
+            ..speech::Voice::default()
+        };
+        Ok(Voices { voices: vec![voice], variants: Vec::new() })
+    }
+}
+
+impl Piper {
+    /// Speaks lines, of which so many of the same script went before.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of one call, which goes on from batch to batch")]
+    fn say(
+        &self,
+        drafts: &[(usize, Draft)],
+        lines: &[Line],
+        from: usize,
+        utterance: &Utterance,
+        speaker: Option<u32>,
+        cancel: &Cancel,
+        voicing: &mut Voicing<'_, '_>,
+    ) -> Result<ControlFlow<()>> {
+        let place = |index: usize| match (voicing.before, drafts.get(index)) {
+            (Some(before), Some((sentence, _))) => before + *sentence as u64,
+            _ => (from + index) as u64,
+        };
+        // The network speaks only what has phonemes; the rest are silences between.
+        let spoken: Vec<usize> = (0..lines.len()).filter(|index| !lines[*index].ids.is_empty()).collect();
+        let made: Vec<stream::Line> = spoken
+            .iter()
+            .map(|&index| stream::Line {
+                ids: lines[index].ids.iter().map(|id| u32::try_from(*id).unwrap_or(0)).collect(),
+                scales: self.scales(utterance, lines[index].rate),
+                speaker,
+                seed: utterance.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(place(index)),
+                silence: 0,
+            })
+            .collect();
+        let level = if utterance.normalize { Level::Normalized } else { Level::Steady };
+        let options = stream::Options { level, threads: self.threads };
+        let mut next = 0;
+        let mut flow = ControlFlow::Continue(());
+        let mut ids = 0;
+        let mut current = 0;
+        let mut wordless_until = |voicing: &mut Voicing<'_, '_>, end: usize| -> ControlFlow<()> {
+            while next < end {
+                let (sentence, line) = (drafts.get(next).map_or(0, |draft| draft.0), &lines[next]);
+                next += 1;
+                voicing.begin(sentence)?;
+                if line.ids.is_empty() {
+                    for mark in line.marks.iter().filter(|_| utterance.marks) {
+                        voicing.mark(&mark.what, voicing.samples)?;
+                    }
+                    voicing.silence(line.silence_after)?;
+                }
+            }
+            ControlFlow::Continue(())
+        };
+        if !made.is_empty() {
+            let mut hear = |event: Event<'_>| match event {
+                Event::LineBegins { line, .. } => {
+                    (current, ids) = (spoken.get(line).copied().unwrap_or(0), 0);
+                    wordless_until(voicing, current + 1)
+                }
+                Event::Alignment(durations) => {
+                    voicing.marks(&lines[current], ids, durations)?;
+                    ids += durations.len();
+                    ControlFlow::Continue(())
+                }
+                Event::Audio(samples) => voicing.audio(samples),
+                Event::LineEnds { .. } => voicing.silence(lines[current].silence_after),
+            };
+            let mut heard = |event: Event<'_>| {
+                flow = hear(event);
+                flow
+            };
+            stream::speak(&self.voice, &made, options, &|| cancel.wanted(), &mut heard)?;
+        }
+        if flow.is_continue() {
+            flow = wordless_until(voicing, lines.len());
+        }
+        Ok(flow)
+    }
+}

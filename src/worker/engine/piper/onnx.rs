@@ -1,0 +1,422 @@
+//! An ONNX file as far as a voice needs it: its nodes and names are read, its weights are kept as the bytes they are.
+//!
+//! rten shows neither the kinds of a model's operators nor their attributes, and it may optimise away any value that is
+//! no input or output. So we read the graph ourselves, find where it can be cut, and hand rten each part as a model of
+//! its own, in which the cuts are inputs and outputs. The messages are those of `onnx.proto3` (ONNX 1.16), with the
+//! fields that matter; nodes and weights that go into a part are copied byte for byte, fields unknown to us included.
+
+use crate::error::{Error, Result};
+use prost::{Message, bytes::Bytes};
+use std::collections::{HashMap, HashSet};
+
+/// `TensorProto.DataType`: 32-bit floats, and 64-bit integers.
+pub(super) const FLOAT: i32 = 1;
+pub(super) const INT64: i32 = 7;
+
+#[derive(Clone, PartialEq, Message)]
+struct ModelProto {
+    #[prost(int64, tag = "1")]
+    ir_version: i64,
+    #[prost(message, optional, tag = "7")]
+    graph: Option<GraphProto>,
+    #[prost(bytes = "bytes", repeated, tag = "8")]
+    opset_import: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct GraphProto {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    node: Vec<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    initializer: Vec<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "11")]
+    input: Vec<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "12")]
+    output: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NodeProto {
+    #[prost(string, repeated, tag = "1")]
+    input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    output: Vec<String>,
+    #[prost(string, tag = "4")]
+    op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    attribute: Vec<Attribute>,
+}
+
+/// An attribute of a node: one of its fields holds the value.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Attribute {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(float, tag = "2")]
+    f: f32,
+    #[prost(int64, tag = "3")]
+    i: i64,
+    #[prost(bytes = "bytes", tag = "4")]
+    s: Bytes,
+    #[prost(message, optional, tag = "5")]
+    t: Option<TensorProto>,
+    #[prost(message, optional, tag = "6")]
+    g: Option<GraphProto>,
+    #[prost(int64, repeated, tag = "8")]
+    ints: Vec<i64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorProto {
+    #[prost(int64, repeated, tag = "1")]
+    dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    float_data: Vec<f32>,
+    #[prost(int64, repeated, tag = "7")]
+    int64_data: Vec<i64>,
+    #[prost(string, tag = "8")]
+    name: String,
+    #[prost(bytes = "bytes", tag = "9")]
+    raw_data: Bytes,
+    #[prost(int32, tag = "14")]
+    data_location: i32,
+}
+
+/// Only the name of a message whose name is field 1 or, for a tensor, 8.
+#[derive(Clone, PartialEq, Message)]
+struct ValueInfoProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    of: Option<TypeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TypeProto {
+    #[prost(message, optional, tag = "1")]
+    tensor: Option<TensorType>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorType {
+    #[prost(int32, tag = "1")]
+    elem_type: i32,
+    #[prost(message, optional, tag = "2")]
+    shape: Option<ShapeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ShapeProto {
+    #[prost(message, repeated, tag = "1")]
+    dim: Vec<DimProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DimProto {
+    #[prost(int64, tag = "1")]
+    dim_value: i64,
+}
+
+/// One operation.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// What it does, such as "Conv".
+    pub(super) op: String,
+    /// Names of what goes in; "" where an optional input is left out. What bodies of control flow take from outside
+    /// comes last.
+    pub(super) inputs: Vec<String>,
+    /// Names of what comes out.
+    pub(super) outputs: Vec<String>,
+    attributes: Vec<Attribute>,
+    bytes: Bytes,
+}
+
+impl Node {
+    /// An integer attribute.
+    pub(super) fn int(&self, name: &str) -> Option<i64> {
+        self.attribute(name).map(|attribute| attribute.i)
+    }
+
+    /// A float attribute.
+    pub(super) fn float(&self, name: &str) -> Option<f32> {
+        self.attribute(name).map(|attribute| attribute.f)
+    }
+
+    /// A list of integers; empty when it is not there.
+    pub(super) fn ints(&self, name: &str) -> &[i64] {
+        self.attribute(name).map_or(&[], |attribute| &attribute.ints)
+    }
+
+    /// A string attribute, where it is one.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.attribute(name).and_then(|attribute| std::str::from_utf8(&attribute.s).ok())
+    }
+
+    fn tensor(&self, name: &str) -> Option<&TensorProto> {
+        self.attribute(name).and_then(|attribute| attribute.t.as_ref())
+    }
+
+    fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// The `index`th input, "" when it is left out.
+    pub(super) fn input(&self, index: usize) -> &str {
+        self.inputs.get(index).map_or("", String::as_str)
+    }
+
+    /// The `index`th output, "" when there is none.
+    pub(super) fn output(&self, index: usize) -> &str {
+        self.outputs.get(index).map_or("", String::as_str)
+    }
+}
+
+/// An input or output of the whole graph.
+#[derive(Debug)]
+pub(super) struct Port {
+    /// Its name.
+    pub(super) name: String,
+    /// `TensorProto.DataType`; 0 when the file does not say.
+    pub(super) kind: i32,
+    /// How many dimensions it has, when the file says.
+    pub(super) dims: Option<usize>,
+    bytes: Bytes,
+}
+
+/// Floats with their shape, where they lie in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Floats {
+    /// The shape, outermost first.
+    pub(super) dims: Vec<usize>,
+    bytes: Bytes,
+}
+
+impl Floats {
+    /// The value at a place; there are as many as the shape has places.
+    pub(super) fn at(&self, place: usize) -> f32 {
+        self.bytes.as_chunks().0.get(place).map_or(0.0, |&bytes| f32::from_le_bytes(bytes))
+    }
+
+    /// All values.
+    pub(super) fn to_vec(&self) -> Vec<f32> {
+        self.bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+    }
+}
+
+/// A voice's graph.
+#[derive(Debug)]
+pub(super) struct Graph {
+    /// All operations, in an order in which they can be carried out (ONNX demands that of a file).
+    pub(super) nodes: Vec<Node>,
+    /// What has to be given.
+    pub(super) inputs: Vec<Port>,
+    /// What comes out.
+    pub(super) outputs: Vec<Port>,
+    weights: HashMap<String, Bytes>,
+    producer: HashMap<String, usize>,
+    users: HashMap<String, Vec<usize>>,
+    ir_version: i64,
+    opset_import: Vec<Bytes>,
+}
+
+impl Graph {
+    /// Reads a file's bytes. Weights are not copied.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is no ONNX model or breaks off.
+    pub(super) fn read(file: Bytes) -> Result<Self> {
+        let broken = |error: prost::DecodeError| Error::invalid("not an ONNX model, or cut short").because(error);
+        let model = ModelProto::decode(file).map_err(broken)?;
+        let Some(graph) = model.graph.filter(|graph| !graph.node.is_empty()) else {
+            return Err(Error::invalid("not an ONNX model: it has no graph"));
+        };
+        let mut weights = HashMap::new();
+        for bytes in graph.initializer {
+            let tensor = TensorProto::decode(bytes.clone()).map_err(broken)?;
+            if tensor.data_location != 0 {
+                return Err(Error::invalid(format!("the weight {:?} lies in another file", tensor.name)));
+            }
+            weights.insert(tensor.name, bytes);
+        }
+        let nodes = graph.node.into_iter().map(node).collect::<Result<Vec<_>, _>>().map_err(broken)?;
+        let ports = |list: Vec<Bytes>| list.into_iter().map(port).collect::<Result<Vec<_>, _>>().map_err(broken);
+        let mut inputs = ports(graph.input)?;
+        // Files of ONNX before 1.4 list their weights among the inputs too.
+        inputs.retain(|input| !weights.contains_key(&input.name));
+        let outputs = ports(graph.output)?;
+        let mut producer = HashMap::new();
+        let mut users: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, node) in nodes.iter().enumerate() {
+            for name in node.outputs.iter().filter(|name| !name.is_empty()) {
+                producer.insert(name.clone(), index);
+            }
+            for name in node.inputs.iter().filter(|name| !name.is_empty()) {
+                users.entry(name.clone()).or_default().push(index);
+            }
+        }
+        let (ir_version, opset_import) = (model.ir_version, model.opset_import);
+        Ok(Self { nodes, inputs, outputs, weights, producer, users, ir_version, opset_import })
+    }
+
+    /// The operation that makes a value; none for an input or a weight.
+    pub(super) fn producer(&self, value: &str) -> Option<&Node> {
+        self.producer.get(value).and_then(|&index| self.nodes.get(index))
+    }
+
+    /// The operations that take a value.
+    pub(super) fn users<'a>(&'a self, value: &str) -> impl Iterator<Item = &'a Node> {
+        self.users.get(value).into_iter().flatten().filter_map(|&index| self.nodes.get(index))
+    }
+
+    /// All values that depend on one of `values`, those included.
+    pub(super) fn downstream<'a>(&'a self, values: &[&'a str]) -> HashSet<&'a str> {
+        let (mut found, mut open) = (HashSet::new(), values.to_vec());
+        while let Some(value) = open.pop() {
+            if found.insert(value) {
+                open.extend(self.users(value).flat_map(|node| node.outputs.iter().map(String::as_str)));
+            }
+        }
+        found
+    }
+
+    /// All values that one of `values` depends on, those included; nothing is looked for behind `stop`.
+    pub(super) fn upstream<'a>(&'a self, values: &[&'a str], stop: &[&str]) -> HashSet<&'a str> {
+        let (mut found, mut open) = (HashSet::new(), values.to_vec());
+        while let Some(value) = open.pop() {
+            if value.is_empty() || !found.insert(value) || stop.contains(&value) {
+                continue;
+            }
+            open.extend(self.producer(value).into_iter().flat_map(|node| node.inputs.iter().map(String::as_str)));
+        }
+        found
+    }
+
+    /// A constant: a weight, or what a `Constant` node holds.
+    fn constant(&self, value: &str) -> Option<TensorProto> {
+        if let Some(bytes) = self.weights.get(value) {
+            return TensorProto::decode(bytes.clone()).ok();
+        }
+        let node = self.producer(value)?;
+        match node.op.as_str() {
+            "Constant" => node.tensor("value").cloned(),
+            "Identity" if node.input(0) != value => self.constant(node.input(0)),
+            _ => None,
+        }
+    }
+
+    /// A constant of floats.
+    pub(super) fn floats(&self, value: &str) -> Option<Floats> {
+        floats(&self.constant(value)?)
+    }
+
+    /// A float attribute that is a tensor of one value, such as the value of a `ConstantOfShape`; 0 when left out.
+    pub(super) fn fill(node: &Node) -> Option<f32> {
+        let Some(tensor) = node.tensor("value") else { return Some(0.0) };
+        Some(floats(tensor)?.at(0))
+    }
+
+    /// A constant of integers, in a row.
+    pub(super) fn integers(&self, value: &str) -> Option<Vec<i64>> {
+        let tensor = self.constant(value)?;
+        if tensor.data_type != INT64 {
+            return None;
+        }
+        if tensor.raw_data.is_empty() {
+            return Some(tensor.int64_data);
+        }
+        Some(tensor.raw_data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect())
+    }
+
+    /// The shape of a weight, without its values.
+    pub(super) fn weight_shape(&self, value: &str) -> Option<Vec<usize>> {
+        self.constant(value)?.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect()
+    }
+
+    /// A model of its own that makes `outputs` from `given` and such inputs of the graph as it still needs, and the
+    /// names of all it takes. `given` and `outputs` may be any values of the graph.
+    pub(super) fn part(&self, given: &[&str], outputs: &[&str]) -> (Vec<u8>, Vec<String>) {
+        let needed = self.upstream(outputs, given);
+        let made = |node: &Node| {
+            node.outputs.iter().any(|name| needed.contains(name.as_str()) && !given.contains(&name.as_str()))
+        };
+        let node: Vec<Bytes> = self.nodes.iter().filter(|node| made(node)).map(|node| node.bytes.clone()).collect();
+        let mut initializer: Vec<(&String, Bytes)> = self
+            .weights
+            .iter()
+            .filter(|(name, _)| needed.contains(name.as_str()))
+            .map(|(name, bytes)| (name, bytes.clone()))
+            .collect();
+        initializer.sort_by_key(|(name, _)| *name);
+        let takes = self.takes(given, outputs);
+        let model = ModelProto {
+            ir_version: self.ir_version,
+            graph: Some(GraphProto {
+                node,
+                initializer: initializer.into_iter().map(|(_, bytes)| bytes).collect(),
+                input: takes.iter().map(|name| self.port_bytes(name)).collect(),
+                output: outputs.iter().map(|name| self.port_bytes(name)).collect(),
+            }),
+            opset_import: self.opset_import.clone(),
+        };
+        (model.encode_to_vec(), takes)
+    }
+
+    /// What has to be given to make `outputs`: those of `given` that have a say, and inputs of the graph.
+    pub(super) fn takes(&self, given: &[&str], outputs: &[&str]) -> Vec<String> {
+        let needed = self.upstream(outputs, given);
+        let inputs = self.inputs.iter().map(|input| input.name.as_str()).filter(|name| !given.contains(name));
+        given.iter().copied().chain(inputs).filter(|name| needed.contains(name)).map(String::from).collect()
+    }
+
+    /// How a value is declared as an input or output: as in the file, otherwise by its name alone.
+    fn port_bytes(&self, name: &str) -> Bytes {
+        let known = self.inputs.iter().chain(&self.outputs).find(|port| port.name == name);
+        known.map_or_else(
+            || ValueInfoProto { name: name.into(), of: None }.encode_to_vec().into(),
+            |port| port.bytes.clone(),
+        )
+    }
+}
+
+fn node(bytes: Bytes) -> Result<Node, prost::DecodeError> {
+    let proto = NodeProto::decode(bytes.clone())?;
+    let mut inputs = proto.input;
+    for body in proto.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
+        captured(body, &mut inputs)?;
+    }
+    Ok(Node { op: proto.op_type, inputs, outputs: proto.output, attributes: proto.attribute, bytes })
+}
+
+/// Adds what the body of an `If` or a `Loop` may take from outside: every name that it mentions, for a name that it
+/// makes itself is found nowhere outside and does no harm.
+fn captured(body: &GraphProto, names: &mut Vec<String>) -> Result<(), prost::DecodeError> {
+    for bytes in &body.node {
+        names.extend(node(bytes.clone())?.inputs);
+    }
+    for bytes in &body.output {
+        names.push(ValueInfoProto::decode(bytes.clone())?.name);
+    }
+    Ok(())
+}
+
+fn port(bytes: Bytes) -> Result<Port, prost::DecodeError> {
+    let info = ValueInfoProto::decode(bytes.clone())?;
+    let tensor = info.of.and_then(|of| of.tensor).unwrap_or_default();
+    Ok(Port { name: info.name, kind: tensor.elem_type, dims: tensor.shape.map(|shape| shape.dim.len()), bytes })
+}
+
+fn floats(tensor: &TensorProto) -> Option<Floats> {
+    if tensor.data_type != FLOAT {
+        return None;
+    }
+    let dims = tensor.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<_>>>()?;
+    let bytes = if tensor.raw_data.is_empty() {
+        tensor.float_data.iter().flat_map(|value| value.to_le_bytes()).collect()
+    } else {
+        tensor.raw_data.clone()
+    };
+    let places = dims.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim))?;
+    (places.checked_mul(4) == Some(bytes.len())).then_some(Floats { dims, bytes })
+}
