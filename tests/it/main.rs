@@ -20,6 +20,7 @@ mod live;
 mod microphone;
 mod models;
 mod pages;
+mod piper;
 mod promise;
 mod ps;
 mod serve;

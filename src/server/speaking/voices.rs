@@ -59,8 +59,9 @@ impl Casting {
         let built_in = self.built_in(deadline).await?;
         let mut all = built_in.clone();
         if let model @ ModelId::Piper(_) = &self.default {
-            all.voices
-                .extend(self.of(model).await.into_iter().map(|voice| Voice { engine: "piper".to_owned(), ..voice }));
+            // It is asked for by its path.
+            let named = |voice| Voice { id: model.to_string(), engine: "piper".to_owned(), ..voice };
+            all.voices.extend(self.of(model).await.into_iter().map(named));
         }
         for model in self.speakers().await {
             let voices = self.of(&model).await.into_iter();
