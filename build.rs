@@ -1,5 +1,4 @@
-//! What cargo alone cannot do: the wire's code, the libraries of C++ as static ones, an ALSA that is not there, and
-//! espeak-ng's data.
+//! What cargo alone cannot do: the wire's code, the libraries of C++ as static ones, and espeak-ng's data.
 
 use std::{
     env,
@@ -126,16 +125,8 @@ fn link_cpp_statically(out: &Path) -> Result<(), Box<dyn Error>> {
         #[cfg(unix)]
         std::os::unix::fs::symlink(path, link)?;
     }
-    make_alsa_stub(&folder);
     println!("cargo:rustc-link-search=native={}", folder.display());
     Ok(())
-}
-
-/// Makes a `libasound.a` in which every call fails: cpal names ALSA, and we reach microphones through PulseAudio's
-/// protocol only. Neither the headers of ALSA nor its library are needed then, at build time or later.
-fn make_alsa_stub(folder: &Path) {
-    println!("cargo:rerun-if-changed=build-support/alsa_stub.c");
-    cc::Build::new().file("build-support/alsa_stub.c").out_dir(folder).cargo_metadata(false).compile("asound");
 }
 
 /// Packs the data that espeak-ng's own build has made into one archive, which goes into the binary.

@@ -1,31 +1,25 @@
 //! Where audio comes from: a microphone, as 16 kHz mono in chunks of 100 ms.
 //!
-//! The device calls back on a thread of its own, which only puts samples into a ring: no allocation, no lock, no log.
-//! Whoever listens empties the ring, looking every 20 ms: to be woken, the callback would need a lock. A listener who is
-//! late for more than the ring holds loses audio, which is counted; the device never waits.
+//! The device is heard on a thread of its own, which only puts samples into a ring: no allocation, no lock, no log.
+//! Whoever listens empties the ring, looking every 20 ms: to wake somebody, the thread would need a lock. A listener who
+//! is late for more than the ring holds loses audio, which is counted; the device never waits.
 //!
 //! Nothing here waits without end: neither for a sound server that hangs, nor for a microphone that gives nothing.
 
 mod capture;
-mod device;
 mod level;
 
 use crate::{
     audio::{RECOGNITION_RATE, resample::Resampler, to_i16},
+    client::sound::{self, Role},
     error::{Error, Kind, Result},
 };
 use capture::Capture;
-use std::{thread, time::Duration};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep, timeout},
-};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
-pub(crate) use device::Device;
 pub(crate) use level::{Level, level};
-
-/// How long a microphone, or the list of them, may take to come.
-const OPENING: Duration = Duration::from_secs(5);
+pub(crate) use sound::Device;
 
 /// How long a microphone may give nothing at all. Silence is something: it comes as zeros.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -58,12 +52,12 @@ pub(crate) struct Microphone {
     failure: Option<Error>,
 }
 
-/// What microphones there are, the default one first. On Linux also what loudspeakers play, at the end.
+/// What microphones there are, the default one first, and at the end also what loudspeakers play.
 ///
 /// # Errors
 /// `Io`: there is no sound server, or it does not answer.
 pub(crate) async fn devices() -> Result<Vec<Device>> {
-    on_thread("microphones", |reply| drop(reply.send(device::list()))).await
+    sound::devices(Role::Microphone).await
 }
 
 /// Opens a microphone: the default one, or one by its id, its name, or a part of its name.
@@ -74,27 +68,8 @@ pub(crate) async fn devices() -> Result<Vec<Device>> {
 /// server that knows who calls.
 pub(crate) async fn open(name: Option<&str>) -> Result<Microphone> {
     let wanted = name.filter(|name| !name.is_empty()).map(str::to_owned);
-    let capture = on_thread("microphone", move |reply| capture::run(wanted.as_deref(), reply)).await?;
+    let capture = sound::on_thread(Role::Microphone, move |reply| capture::run(wanted.as_deref(), reply)).await?;
     Microphone::try_new(capture)
-}
-
-/// Does what may hang on a thread of its own, and waits for its reply as long as that is bearable. A thread that is late
-/// finds nobody who listens, and ends by itself, at the latest with the program.
-async fn on_thread<T: Send + 'static>(
-    name: &str,
-    run: impl FnOnce(oneshot::Sender<Result<T>>) + Send + 'static,
-) -> Result<T> {
-    let (reply, answer) = oneshot::channel();
-    let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || run(reply));
-    spawned.map_err(|cause| Error::new(Kind::Io, "cannot start a thread for the microphone").because(cause))?;
-    match timeout(OPENING, answer).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(gone)) => Err(Error::new(Kind::Internal, "the thread of the microphone has ended").because(gone)),
-        Err(_) => {
-            let seconds = OPENING.as_secs();
-            Err(Error::new(Kind::Io, format!("no microphone: the sound server does not answer within {seconds} s")))
-        }
-    }
 }
 
 impl Microphone {
@@ -193,7 +168,7 @@ impl Microphone {
         }
         let device = &self.capture.device;
         let failure = if let Ok(cause) = self.capture.failure.try_recv() {
-            device::lost(device, cause)
+            sound::lost(device, cause)
         } else if is_gone && self.quiet >= EXCUSE {
             Error::new(Kind::Io, format!("{device} has ended"))
         } else if self.quiet >= PATIENCE {

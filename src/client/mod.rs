@@ -4,6 +4,7 @@ pub(crate) mod bench;
 mod mic;
 pub(crate) mod output;
 pub(crate) mod ps;
+mod sound;
 pub(crate) mod stt;
 mod target;
 pub(crate) mod tts;

@@ -76,7 +76,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("rten", "src/worker/engine/piper/"),
     ("symphonia_adapter_libopus", "src/audio/"),
     ("opusic_c", "src/audio/"),
-    ("cpal", "src/client/mic"),
+    ("pulseaudio", "src/client/sound/"),
 ];
 
 #[test]

@@ -1,46 +1,42 @@
-//! The thread that owns the device, and the callback that fills the ring.
+//! The thread that hears the device, and the ring that it fills.
 
-use super::device::{self, Device, Found};
-use crate::error::Result;
-use cpal::{
-    BufferSize, FromSample, SampleFormat, SizedSample, StreamConfig, SupportedBufferSize, SupportedStreamConfig,
-    traits::{DeviceTrait, StreamTrait},
+use crate::{
+    client::sound::{self, CHECK, Device, Event, Fault, Leash, Role, Stream},
+    error::Result,
 };
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::{
-    convert::Infallible,
+    io::{ErrorKind, Read, Write},
+    os::unix::net::UnixStream,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
 
 /// How long the ring holds out while nobody listens, in seconds.
 const RING: usize = 10;
 
-/// How many pieces of sound a device is asked for each second. Left to itself PulseAudio saves them up for 2 s. Asked by
-/// cpal for short pieces it has room for one only, and whatever comes in longer ones it drops without a word: a busy
-/// machine, and devices with a mind of their own, need some room. PipeWire keeps room for four.
-const PIECES: u32 = 5;
+/// How much sound the server gives at a time. What comes late comes in longer pieces.
+const PIECE: Duration = Duration::from_millis(50);
 
-/// How often we look whether the device is still there.
-const CHECK: Duration = Duration::from_secs(1);
+/// The bytes of a sample.
+const SAMPLE: usize = size_of::<f32>();
 
 /// A device that records.
 pub(super) struct Capture {
     /// Which one.
     pub(super) device: Device,
     /// Why it ended. The first cause is enough, so there is room for one.
-    pub(super) failure: mpsc::Receiver<cpal::Error>,
+    pub(super) failure: mpsc::Receiver<Fault>,
     /// What was heard: mono, at the rate of the device.
     ring: Consumer<f32>,
     /// Samples for which the ring had no room.
     lost: Arc<AtomicU64>,
     /// Dropped to stop the device.
-    leash: Option<SyncSender<Infallible>>,
+    leash: Option<Leash>,
 }
 
 impl Capture {
@@ -63,13 +59,13 @@ impl Capture {
         self.leash = None;
     }
 
-    /// Whether the callback is gone, and all that will ever come is in the ring.
+    /// Whether nobody hears any more, and all that will ever come is in the ring.
     pub(super) fn is_gone(&self) -> bool {
         self.ring.is_abandoned()
     }
 }
 
-/// The other end of a [`Capture`]: what the callback writes to.
+/// The other end of a [`Capture`]: what the thread writes to.
 struct Input {
     ring: Producer<f32>,
     lost: Arc<AtomicU64>,
@@ -77,11 +73,12 @@ struct Input {
 }
 
 impl Input {
-    /// Puts samples of all channels into the ring. Called on the thread of the device: neither waits nor allocates.
-    fn pour<T: Copy>(&mut self, samples: &[T], widen: impl Fn(T) -> f32) {
+    /// Puts samples of all channels, as they come from the server, into the ring. Neither waits nor allocates.
+    fn pour(&mut self, bytes: &[u8]) {
         let share = 1.0 / self.channels as f32;
+        let (samples, _) = bytes.as_chunks::<SAMPLE>();
         let mono = samples.chunks_exact(self.channels).map(|frame| {
-            let mean = frame.iter().map(|&sample| widen(sample)).sum::<f32>() * share;
+            let mean = frame.iter().map(|&sample| f32::from_le_bytes(sample)).sum::<f32>() * share;
             if mean.is_nan() { 0.0 } else { mean.clamp(-1.0, 1.0) }
         });
         let count = mono.len();
@@ -94,111 +91,62 @@ impl Input {
 }
 
 /// A ring between a device and who listens, with a way to tell failures and one to stop.
-fn connect(device: Device) -> (Capture, Input, mpsc::Sender<cpal::Error>, Receiver<Infallible>) {
+fn connect(device: Device, leash: Leash) -> (Capture, Input, mpsc::Sender<Fault>) {
     let (filled, ring) = RingBuffer::new(device.rate as usize * RING);
     let (failed, failure) = mpsc::channel(1);
-    // Nothing is ever sent: it is only let go.
-    let (leash, let_go) = sync_channel(1);
     let lost = Arc::new(AtomicU64::new(0));
     let input = Input { ring: filled, lost: lost.clone(), channels: device.channels.max(1).into() };
-    (Capture { device, failure, ring, lost, leash: Some(leash) }, input, failed, let_go)
+    (Capture { device, failure, ring, lost, leash: Some(leash) }, input, failed)
 }
 
-/// Owns a device from its opening to its end: not everywhere may it change its thread. May hang anywhere, as the sound
-/// server does.
+/// Hears a device from its opening to its end. May hang while it opens, as the sound server does.
 pub(super) fn run(wanted: Option<&str>, reply: oneshot::Sender<Result<Capture>>) {
-    let opened = device::open_host().and_then(|host| Ok((device::find(&host, wanted)?, host)));
-    let (found, host) = match opened {
+    let opened = match sound::open(Role::Microphone, wanted) {
         Ok(opened) => opened,
         // Nobody to tell is nobody who minds, here as below.
         Err(error) => return drop(reply.send(Err(error))),
     };
-    let (capture, input, failed, let_go) = connect(found.device.clone());
-    let stream = match build(&found, input, failed.clone()) {
-        Ok(stream) => stream,
-        Err(cause) => return drop(reply.send(Err(device::unusable(&found.device, cause)))),
+    let device = opened.device.clone();
+    let recorded = opened.record(PIECE).and_then(|(socket, stream)| Ok((Leash::of(&socket)?, socket, stream)));
+    let (leash, socket, stream) = match recorded {
+        Ok(recorded) => recorded,
+        Err(cause) => return drop(reply.send(Err(sound::unusable(&device, cause)))),
     };
-    if reply.send(Ok(capture)).is_err() {
-        return;
-    }
-    // This waits for the first sound; who listens has patience of its own.
-    if let Err(cause) = stream.play() {
+    let (capture, mut input, failed) = connect(device, leash);
+    if reply.send(Ok(capture)).is_ok() {
+        let Err(cause) = hear(socket, stream, &mut input);
+        // Before the input goes: whoever sees that it is gone asks why.
         failed.try_send(cause).unwrap_or_default();
     }
-    while let Err(RecvTimeoutError::Timeout) = let_go.recv_timeout(CHECK) {
-        if found.is_unplugged(&host) {
-            let cause = cpal::Error::with_message(cpal::ErrorKind::DeviceNotAvailable, "it is not listed any more");
-            failed.try_send(cause).unwrap_or_default();
+}
+
+/// Hears until there is no more to hear.
+fn hear(mut socket: UnixStream, mut stream: Stream, input: &mut Input) -> Result<std::convert::Infallible, Fault> {
+    let ended = |cause| Fault::Ended(Some(cause));
+    socket.set_read_timeout(Some(CHECK)).map_err(ended)?;
+    let mut due = Instant::now() + CHECK;
+    loop {
+        let mut is_due = Instant::now() >= due;
+        while let Some(event) = stream.next()? {
+            match event {
+                Event::Sound(bytes) => input.pour(bytes),
+                Event::Moved => is_due = true,
+                _ => {}
+            }
+        }
+        if is_due {
+            socket.write_all(&stream.look()?).map_err(ended)?;
+            due = Instant::now() + CHECK;
+        }
+        match socket.read(stream.room()) {
+            Ok(0) => return Err(Fault::Ended(None)),
+            Ok(count) => stream.filled(count),
+            Err(cause) => match cause.kind() {
+                ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut => {}
+                _ => return Err(ended(cause)),
+            },
         }
     }
-}
-
-/// Opens the device as it is, whatever its format.
-fn build(found: &Found, input: Input, failed: mpsc::Sender<cpal::Error>) -> Result<cpal::Stream, cpal::Error> {
-    match found.config.sample_format() {
-        SampleFormat::I8 => build_as(found, input, failed, widen::<i8>),
-        SampleFormat::I16 => build_as(found, input, failed, widen::<i16>),
-        SampleFormat::I24 => build_as(found, input, failed, widen_i24),
-        SampleFormat::I32 => build_as(found, input, failed, widen::<i32>),
-        SampleFormat::I64 => build_as(found, input, failed, widen::<i64>),
-        SampleFormat::U8 => build_as(found, input, failed, widen::<u8>),
-        SampleFormat::U16 => build_as(found, input, failed, widen::<u16>),
-        SampleFormat::U24 => build_as(found, input, failed, widen_u24),
-        SampleFormat::U32 => build_as(found, input, failed, widen::<u32>),
-        SampleFormat::U64 => build_as(found, input, failed, widen::<u64>),
-        SampleFormat::F32 => build_as(found, input, failed, widen::<f32>),
-        SampleFormat::F64 => build_as(found, input, failed, widen::<f64>),
-        _ => Err(cpal::Error::new(cpal::ErrorKind::UnsupportedConfig)),
-    }
-}
-
-fn build_as<T: SizedSample + Send + 'static>(
-    found: &Found,
-    mut input: Input,
-    failed: mpsc::Sender<cpal::Error>,
-    widen: impl Fn(T) -> f32 + Copy + Send + 'static,
-) -> Result<cpal::Stream, cpal::Error> {
-    let config = StreamConfig { buffer_size: piece(&found.config), ..found.config.config() };
-    let hear = move |samples: &[T], _: &cpal::InputCallbackInfo| input.pour(samples, widen);
-    let fail = move |cause: cpal::Error| {
-        if is_fatal(&cause) {
-            failed.try_send(cause).unwrap_or_default();
-        }
-    };
-    found.handle.build_input_stream(config, hear, fail, None)
-}
-
-/// A sample in -1.0..=1.0.
-fn widen<T: SizedSample>(sample: T) -> f32
-where
-    f32: FromSample<T>,
-{
-    sample.to_sample()
-}
-
-/// The same for 24 bits in 32. What is in the other 8 is anything: PulseAudio gives zeros below zero, too, so that cpal's
-/// own conversion makes noise of it.
-fn widen_i24(sample: cpal::I24) -> f32 {
-    widen(sample.inner() << 8)
-}
-
-/// The same without a sign.
-fn widen_u24(sample: cpal::U24) -> f32 {
-    widen((sample.inner() << 8).cast_unsigned())
-}
-
-/// How much sound a device is asked to give at a time.
-fn piece(config: &SupportedStreamConfig) -> BufferSize {
-    match *config.buffer_size() {
-        SupportedBufferSize::Range { min, max } => BufferSize::Fixed((config.sample_rate() / PIECES).max(min).min(max)),
-        SupportedBufferSize::Unknown => BufferSize::Default,
-    }
-}
-
-/// Whether a device that says this gives no more sound.
-fn is_fatal(cause: &cpal::Error) -> bool {
-    use cpal::ErrorKind::{DeviceChanged, RealtimeDenied, Xrun};
-    !matches!(cause.kind(), DeviceChanged | RealtimeDenied | Xrun)
 }
 
 #[cfg(test)]

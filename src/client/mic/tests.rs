@@ -2,6 +2,9 @@
 
 use super::*;
 use capture::tests::{Fake, fake};
+use sound::Fault;
+use std::thread;
+use tokio::time::timeout;
 
 /// What comes until the end, and how it ends.
 async fn rest(microphone: &mut Microphone) -> (Vec<Vec<i16>>, Option<Error>) {
@@ -18,21 +21,25 @@ async fn rest(microphone: &mut Microphone) -> (Vec<Vec<i16>>, Option<Error>) {
     }
 }
 
+fn floats(samples: &[i16]) -> Vec<f32> {
+    samples.iter().map(|&sample| crate::audio::to_f32(sample)).collect()
+}
+
 fn lengths(chunks: &[Vec<i16>]) -> Vec<usize> {
     chunks.iter().map(Vec::len).collect()
 }
 
 #[tokio::test]
 async fn what_was_heard_comes_in_chunks_of_100_ms() {
-    let (capture, Fake { mut input, let_go, .. }) = fake(16_000, 1);
+    let (capture, mut device) = fake(16_000, 1);
     let mut microphone = Microphone::try_new(capture).unwrap();
     let samples: Vec<i16> = (0..4_000).collect();
-    input.pour(&samples);
+    device.input.pour(&floats(&samples));
     assert_eq!(microphone.next().await.unwrap().unwrap(), samples[..1_600]);
     microphone.stop();
     let device = thread::spawn(move || {
-        let_go.recv().unwrap_err();
-        input.pour(&[7_i16]);
+        device.wait();
+        device.input.pour(&floats(&[7]));
     });
     let (chunks, error) = rest(&mut microphone).await;
     device.join().unwrap();
@@ -46,7 +53,7 @@ async fn what_was_heard_comes_in_chunks_of_100_ms() {
 async fn all_of_it_is_there_at_another_rate() {
     let (capture, Fake { mut input, .. }) = fake(44_100, 2);
     let mut microphone = Microphone::try_new(capture).unwrap();
-    input.pour(&[0.25_f32; 2 * 44_100]);
+    input.pour(&[0.25; 2 * 44_100]);
     drop(input);
     microphone.stop();
     let (chunks, error) = rest(&mut microphone).await;
@@ -59,8 +66,8 @@ async fn all_of_it_is_there_at_another_rate() {
 async fn a_failure_is_told_after_what_was_heard() {
     let (capture, Fake { mut input, failed, .. }) = fake(16_000, 1);
     let mut microphone = Microphone::try_new(capture).unwrap();
-    input.pour(&[1_i16; 2_000]);
-    failed.try_send(cpal::Error::new(cpal::ErrorKind::DeviceNotAvailable)).unwrap();
+    input.pour(&[0.5; 2_000]);
+    failed.try_send(Fault::Unplugged).unwrap();
     let (chunks, error) = rest(&mut microphone).await;
     assert_eq!(lengths(&chunks), [1_600, 400]);
     let error = error.unwrap();

@@ -23,12 +23,12 @@ struct Entry<'a> {
     is_default: bool,
     is_monitor: bool,
     rate: u32,
-    channels: u16,
+    channels: u8,
 }
 
 impl<'a> From<&'a Device> for Entry<'a> {
     fn from(device: &'a Device) -> Self {
-        let Device { id, name, is_default, is_monitor, rate, channels } = device;
+        let Device { id, name, is_default, is_monitor, rate, channels, .. } = device;
         let (is_default, is_monitor) = (*is_default, *is_monitor);
         Self { id, name, is_default, is_monitor, rate: *rate, channels: *channels }
     }
@@ -75,10 +75,12 @@ fn table(devices: &[Device]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::sound::Role;
 
     #[test]
     fn columns_are_as_wide_as_they_must_be() {
         let device = |id: &str, name: &str, is_default| Device {
+            role: Role::Microphone,
             id: id.to_owned(),
             name: name.to_owned(),
             is_default,
