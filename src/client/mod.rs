@@ -5,6 +5,8 @@ mod mic;
 pub(crate) mod output;
 pub(crate) mod ps;
 mod sound;
+#[expect(dead_code, reason = "nothing is played yet")]
+mod speaker;
 pub(crate) mod stt;
 mod target;
 pub(crate) mod tts;

@@ -3,8 +3,6 @@
 //!
 //! Nothing here waits without end for a sound server that hangs.
 
-#![expect(dead_code, reason = "the half of it that plays comes with the loudspeaker")]
-
 mod device;
 mod fault;
 mod server;
@@ -16,7 +14,7 @@ use std::{thread, time::Duration};
 use tokio::{sync::oneshot, time::timeout};
 
 pub(crate) use device::{Device, Role};
-pub(super) use device::{lost, open, unusable};
+pub(super) use device::{Opened, lost, open, unusable};
 pub(super) use fault::Fault;
 pub(super) use server::Leash;
 pub(super) use stream::{Event, Stream};
