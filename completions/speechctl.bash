@@ -735,7 +735,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__tts)
-            opts="-o -q -v -h --file --output --voice --region --speed --pitch --volume --ssml --sample-rate --format --server --no-spawn --timeout --json --quiet --verbose --help"
+            opts="-o -q -v -h --file --output --play --device --list-devices --voice --region --speed --pitch --volume --ssml --sample-rate --format --server --no-spawn --timeout --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -784,6 +784,10 @@ _speechctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --voice)

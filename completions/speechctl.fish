@@ -40,6 +40,7 @@ complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "worker" -d 'Run
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l file -d 'Read the text from a file' -r -F
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -s o -l output -d 'Where the audio goes; `-` is stdout' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l device -d 'Loudspeaker to play on: its id, its name, or a part of it [default: the system\'s]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l voice -d 'Voice, with a variant if wanted: en-gb, en-us+f3; `speechctl voices` lists them [env: SPEECHCTL_VOICE]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l region -d 'Voice by region: a locale (en-GB), a language (pt) or a country (mx)' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l speed -d 'Times the normal speed, 0.25 to 4' -r
@@ -52,6 +53,8 @@ flac\t'FLAC, without loss'
 ogg-opus\t'Opus in Ogg, for speech'"
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l server -d 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l timeout -d 'Give up after this time' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l play -d 'Say it aloud, as it comes, instead of writing it; Ctrl-C is silence'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l list-devices -d 'List the loudspeakers'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l ssml -d 'The text is SSML'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l no-spawn -d 'Do not start a private server where none is running'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l json -d 'Print one JSON document'

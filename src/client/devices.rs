@@ -1,10 +1,10 @@
-//! `speechctl stt mic --list-devices`: what hears.
+//! `speechctl stt mic --list-devices` and `speechctl tts --list-devices`: what hears, and what is heard.
 
 use crate::{
-    client::Context,
     client::{
-        mic::{self, Device},
+        Context,
         output::printable,
+        sound::{self, Device, Role},
     },
     error::{Error, Kind, Result},
 };
@@ -34,12 +34,12 @@ impl<'a> From<&'a Device> for Entry<'a> {
     }
 }
 
-/// Lists the microphones.
+/// Lists the microphones, or the loudspeakers.
 ///
 /// # Errors
 /// `Io` where the system cannot tell, or has none.
-pub(in crate::client::stt) async fn list(is_json: bool, context: &Context) -> Result<()> {
-    let devices = mic::devices().await?;
+pub(super) async fn list(role: Role, is_json: bool, context: &Context) -> Result<()> {
+    let devices = sound::devices(role).await?;
     if is_json {
         let document = Document { version: 1, devices: devices.iter().map(Entry::from).collect() };
         let json = serde_json::to_string_pretty(&document)
@@ -47,7 +47,10 @@ pub(in crate::client::stt) async fn list(is_json: bool, context: &Context) -> Re
         return context.output.line(&json);
     }
     if devices.is_empty() {
-        return Err(Error::new(Kind::Io, "this machine has no microphone; see whether one is plugged in and allowed"));
+        return Err(Error::new(
+            Kind::Io,
+            format!("this machine has no {role}; see whether one is plugged in and allowed"),
+        ));
     }
     context.output.bytes(table(&devices).as_bytes())
 }
@@ -75,7 +78,6 @@ fn table(devices: &[Device]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::sound::Role;
 
     #[test]
     fn columns_are_as_wide_as_they_must_be() {

@@ -52,14 +52,6 @@ pub(crate) struct Microphone {
     failure: Option<Error>,
 }
 
-/// What microphones there are, the default one first, and at the end also what loudspeakers play.
-///
-/// # Errors
-/// `Io`: there is no sound server, or it does not answer.
-pub(crate) async fn devices() -> Result<Vec<Device>> {
-    sound::devices(Role::Microphone).await
-}
-
 /// Opens a microphone: the default one, or one by its id, its name, or a part of its name.
 ///
 /// # Errors

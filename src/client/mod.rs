@@ -1,11 +1,11 @@
 //! What runs in the user's shell: finds a server, or has one started, calls it, and shows what comes back.
 
 pub(crate) mod bench;
+mod devices;
 mod mic;
 pub(crate) mod output;
 pub(crate) mod ps;
 mod sound;
-#[expect(dead_code, reason = "nothing is played yet")]
 mod speaker;
 pub(crate) mod stt;
 mod target;

@@ -12,8 +12,9 @@ mod source;
 use crate::{
     audio::decode::{Channels, Part},
     client::{
-        Connection, Context, absolute_path,
+        Connection, Context, absolute_path, devices,
         output::{Output, is_closed_pipe, printable},
+        sound::Role,
         target::check_apart,
     },
     error::{Error, Kind, Result},
@@ -52,7 +53,7 @@ struct Plan {
 pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
     let wanted = live::args::wanted(&args)?;
     if let Wanted::Devices = wanted {
-        return live::devices::list(args.connect.json, &context).await;
+        return devices::list(Role::Microphone, args.connect.json, &context).await;
     }
     let plan = Plan::try_new(args, context.output)?;
     if let Wanted::Live(settings) = &wanted {

@@ -1,13 +1,15 @@
-//! `speechctl tts`: a text, spoken into a file.
+//! `speechctl tts`: a text, spoken into a file or by a loudspeaker.
 
 mod sink;
+mod way;
 
 use crate::{
     audio::{encode::Container, ogg_opus},
     client::{
-        ConnectArgs, Connection, Context,
+        ConnectArgs, Connection, Context, devices,
         output::{Output, number, whole_number},
-        target,
+        sound::Role,
+        speaker, target,
     },
     error::{Error, Kind, Result},
     proto::v1::{self, synthesize_request::Input, synthesize_response::Event},
@@ -19,6 +21,7 @@ use std::{
     io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
 };
+use way::Way;
 
 /// Text that one call takes; the server says so too, but not before it has all of it.
 const MAX_TEXT: u64 = 256 * 1024;
@@ -28,6 +31,7 @@ Examples:
   speechctl tts \"hello\"                                 into output.wav
   speechctl tts \"guten Tag\" --region de -o tag.wav
   speechctl tts --voice en-gb+f3 --speed 1.2 --file letter.txt -o letter.opus
+  speechctl tts \"dinner is ready\" --play               aloud, by a loudspeaker
   echo \"set a timer\" | speechctl tts - -o - | aplay
   speechctl tts --file news.txt --format flac -o - | ffplay -nodisp -autoexit -";
 
@@ -46,6 +50,18 @@ pub(crate) struct Args {
     /// Where the audio goes; `-` is stdout
     #[arg(short, long, value_name = "FILE", default_value = "output.wav", value_hint = ValueHint::FilePath)]
     output: PathBuf,
+
+    /// Say it aloud, as it comes, instead of writing it; Ctrl-C is silence
+    #[arg(long, conflicts_with_all = ["output", "format"])]
+    play: bool,
+
+    /// Loudspeaker to play on: its id, its name, or a part of it [default: the system's]
+    #[arg(long, value_name = "NAME", requires = "play")]
+    device: Option<String>,
+
+    /// List the loudspeakers
+    #[arg(long, conflicts_with_all = ["text", "file", "output", "play"])]
+    list_devices: bool,
 
     /// Voice, with a variant if wanted: en-gb, en-us+f3; `speechctl voices` lists them [env: SPEECHCTL_VOICE]
     #[arg(long, value_name = "VOICE")]
@@ -123,6 +139,9 @@ struct Report<'a> {
 /// # Errors
 /// What is wrong with the text, the voice, the file or the server.
 pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
+    if args.list_devices {
+        return devices::list(Role::Loudspeaker, args.connect.json, &context).await;
+    }
     let to_stdout = args.output == Path::new("-");
     if to_stdout && args.connect.json {
         return Err(Error::new(Kind::Config, "`--json` and `-o -` both want standard output; give a file"));
@@ -138,17 +157,28 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
     let (text, sink) = context
         .on_thread(move || {
             let text = text(&wanted)?;
+            if wanted.play {
+                return Ok((text, None));
+            }
             if let Some(file) = &wanted.file {
                 target::check_apart(&wanted.output, file, "the audio")?;
             }
-            Ok((text, Sink::open(&wanted.output, format.into(), output)?))
+            Ok((text, Some(Sink::open(&wanted.output, format.into(), output)?)))
         })
         .await?;
+    let (way, name) = match sink {
+        Some(sink) => (Way::Write(Box::new(sink)), args.output.to_string_lossy().into_owned()),
+        None => {
+            let loudspeaker = speaker::find(args.device.as_deref()).await?;
+            let name = loudspeaker.device().name.clone();
+            (Way::Play(loudspeaker, output), name)
+        }
+    };
     let (connection, farewell) = context.connect().await?;
-    let spoken = speak(&args, text, rate, &connection, sink).await;
+    let spoken = speak(&args, text, rate, &connection, way).await;
     farewell.say(connection).await;
     let spoken = spoken?;
-    report(&args, &spoken, output)
+    report(&args, &spoken, &name, output)
 }
 
 /// What was spoken.
@@ -158,7 +188,7 @@ struct Spoken {
     samples: u64,
 }
 
-async fn speak(args: &Args, text: String, rate: i32, connection: &Connection, mut sink: Sink) -> Result<Spoken> {
+async fn speak(args: &Args, text: String, rate: i32, connection: &Connection, mut way: Way) -> Result<Spoken> {
     let request = v1::SynthesizeRequest {
         input: Some(if args.ssml { Input::Ssml(text) } else { Input::Text(text) }),
         voice: voice(args),
@@ -178,11 +208,11 @@ async fn speak(args: &Args, text: String, rate: i32, connection: &Connection, mu
                 let rate = u32::try_from(format.sample_rate_hertz).ok().filter(|rate| *rate > 0);
                 let rate = rate.ok_or_else(|| Error::new(Kind::Internal, "the server announced an impossible rate"))?;
                 (spoken.voice, spoken.sample_rate) = (format.voice, rate);
-                sink.begin(rate)?;
+                way = way.begin(rate).await?;
             }
             Some(Event::Audio(audio)) if spoken.sample_rate > 0 => {
                 spoken.samples += audio.len() as u64 / 2;
-                sink.write(&audio)?;
+                way.write(&audio).await?;
             }
             Some(Event::Audio(_)) => return Err(Error::new(Kind::Internal, "the server sent audio before its format")),
             Some(Event::Mark(_)) => {}
@@ -190,22 +220,21 @@ async fn speak(args: &Args, text: String, rate: i32, connection: &Connection, mu
             None => {}
         }
     }
-    sink.finish()?;
+    way.finish().await?;
     Ok(spoken)
 }
 
-fn report(args: &Args, spoken: &Spoken, output: Output) -> Result<()> {
+fn report(args: &Args, spoken: &Spoken, name: &str, output: Output) -> Result<()> {
     let duration = spoken.samples as f64 / f64::from(spoken.sample_rate.max(1));
     if args.connect.json {
         let (voice, sample_rate) = (spoken.voice.as_str(), spoken.sample_rate);
-        let output_name = args.output.to_string_lossy();
-        let report = Report { output: &output_name, voice, sample_rate, duration: (duration * 1e3).round() / 1e3 };
+        let report = Report { output: name, voice, sample_rate, duration: (duration * 1e3).round() / 1e3 };
         let json = serde_json::to_string_pretty(&report)
             .map_err(|cause| Error::new(Kind::Internal, "cannot write JSON").because(cause))?;
         return output.line(&json);
     }
-    if args.output != Path::new("-") {
-        output.note(&format!("{}: {duration:.1} s, {}", args.output.display(), spoken.voice));
+    if args.play || args.output != Path::new("-") {
+        output.note(&format!("{name}: {duration:.1} s, {}", spoken.voice));
     }
     Ok(())
 }

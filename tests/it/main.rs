@@ -17,6 +17,7 @@ mod foreign;
 mod hardened;
 mod help;
 mod live;
+mod loudspeaker;
 mod microphone;
 mod models;
 mod pages;

@@ -4,7 +4,6 @@
 
 mod absence;
 pub(super) mod args;
-pub(super) mod devices;
 mod journal;
 mod kept;
 mod lines;

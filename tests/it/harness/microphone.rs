@@ -1,12 +1,13 @@
-//! A microphone that hears what tests play: a PulseAudio of their own, without hardware. Skipped, with a word, where it
-//! is not installed.
+//! A microphone that hears what tests play, and a loudspeaker that tests hear: a PulseAudio of their own, without hardware.
+//! Skipped, with a word, where it is not installed.
 
-use super::PATIENCE;
+use super::{PATIENCE, eventually};
 use std::{
     fs::{self, File},
     io::Read,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -18,6 +19,12 @@ pub(crate) const NAME: &str = "mic";
 /// What stands before it: whatever is played here is heard there.
 const MOUTH: &str = "mouth";
 
+/// What the loudspeaker is called.
+pub(crate) const LOUD: &str = "loud";
+
+/// At which rate it plays.
+pub(crate) const LOUD_RATE: usize = 48_000;
+
 /// A sound server with one microphone. Killed when dropped.
 pub(crate) struct FakeMicrophone {
     folder: TempDir,
@@ -26,6 +33,25 @@ pub(crate) struct FakeMicrophone {
     breath: Option<Child>,
     /// What the microphone is to the server.
     module: String,
+    /// What its mouth is.
+    mouth: String,
+}
+
+/// A loudspeaker, and all that it has played.
+pub(crate) struct Loudspeaker {
+    /// What it is to the server.
+    module: String,
+    heard: Arc<Mutex<Heard>>,
+}
+
+#[derive(Default)]
+struct Heard {
+    /// Half a frame.
+    rest: Vec<u8>,
+    /// Frames until now.
+    frames: usize,
+    /// All samples of one channel but zeros.
+    sounds: Vec<i16>,
 }
 
 impl FakeMicrophone {
@@ -46,13 +72,14 @@ impl FakeMicrophone {
         surround(&mut command, folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let server = command.spawn().expect("it starts");
-        let mut fake = Self { folder, server, breath: None, module: String::new() };
+        let mut fake = Self { folder, server, breath: None, module: String::new(), mouth: String::new() };
         let deadline = Instant::now() + PATIENCE;
         while !socket.exists() {
             assert!(Instant::now() < deadline, "PulseAudio does not start: {}", fake.log());
             thread::sleep(Duration::from_millis(5));
         }
-        fake.pactl(&["load-module", "module-null-sink", &format!("sink_name={MOUTH}"), "rate=48000", "channels=2"]);
+        let mouth = format!("sink_name={MOUTH}");
+        fake.mouth = fake.pactl(&["load-module", "module-null-sink", &mouth, "rate=48000", "channels=2"]);
         fake.breath = Some(fake.breathe());
         fake.plug();
         fake.wait_for_sound();
@@ -77,6 +104,39 @@ impl FakeMicrophone {
             assert!(Instant::now() < deadline, "nobody listens: {}", self.log());
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Plugs a loudspeaker in, as the default one, and begins to hear it.
+    pub(crate) fn plug_loudspeaker(&self) -> Loudspeaker {
+        let path = self.folder.path().join(LOUD);
+        // What is played goes into a pipe, once and in order. The monitor of a sink that plays nowhere is no proof:
+        // after a pause it forgets some.
+        let (name, rate) = (format!("sink_name={LOUD}"), format!("rate={LOUD_RATE}"));
+        let file = format!("file={}", path.display());
+        let clock = "use_system_clock_for_timing=yes";
+        let module = self.pactl(&["load-module", "module-pipe-sink", &name, &rate, &file, "channels=2", clock]);
+        self.pactl(&["set-default-sink", LOUD]);
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let (ear, mut pipe) = (Arc::clone(&heard), File::open(path).expect("a pipe"));
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count) = pipe.read(&mut bytes)
+                && count > 0
+            {
+                ear.lock().expect("nobody has died").take(&bytes[..count]);
+            }
+        });
+        Loudspeaker { module: module.trim().to_owned(), heard }
+    }
+
+    /// Takes it away.
+    pub(crate) fn unplug_loudspeaker(&self, loudspeaker: &Loudspeaker) {
+        self.pactl(&["unload-module", &loudspeaker.module]);
+    }
+
+    /// Takes away all other loudspeakers, and with them the microphone.
+    pub(crate) fn unplug_others(&self) {
+        self.pactl(&["unload-module", self.mouth.trim()]);
     }
 
     /// Takes the microphone away. What is left is its mouth, whose sound can be heard too.
@@ -138,6 +198,31 @@ impl FakeMicrophone {
     /// What the server has to say, for failures.
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Heard {
+    fn take(&mut self, bytes: &[u8]) {
+        self.rest.extend(bytes);
+        let whole = self.rest.len() / 4 * 4;
+        for frame in self.rest.drain(..whole).as_slice().chunks_exact(4) {
+            self.frames += 1;
+            self.sounds.extend(Some(i16::from_le_bytes([frame[0], frame[1]])).filter(|&sample| sample != 0));
+        }
+    }
+}
+
+impl Loudspeaker {
+    /// What was heard until now, without silence: all samples but zeros.
+    pub(crate) fn heard(&self) -> Vec<i16> {
+        self.heard.lock().expect("nobody has died").sounds.clone()
+    }
+
+    /// Waits until half a second more is heard: then all that is played now was heard.
+    pub(crate) fn catch_up(&self) {
+        let frames = || self.heard.lock().expect("nobody has died").frames;
+        let until = frames() + LOUD_RATE / 2;
+        eventually("what is played is heard", || frames() >= until);
     }
 }
 
