@@ -133,18 +133,15 @@ impl Shared {
 
     /// The model of this name, whatever it does.
     fn model(&self, name: &str, paths: Paths) -> Result<ModelId> {
+        // There the name is a field of its own, not one of a config or a text.
+        let in_field = |error: Error| Error::new(error.kind(), error.to_string()).in_field("model");
         match name {
             "espeak" => Ok(ModelId::Espeak),
             "selftest" => Ok(ModelId::SelfTest),
             _ => match self.supervisor.directory().find(name, |_| true) {
                 Some(model) => Ok(model),
-                None if name.ends_with(".onnx") => {
-                    models::synthesizer(name, paths).map_err(|error| error.in_field("model"))
-                }
-                None => models::recognizer(name, paths).map_err(|error| {
-                    // There it is a field of its own, not one of a config.
-                    Error::new(error.kind(), error.to_string()).in_field("model")
-                }),
+                None if name.ends_with(".onnx") => models::synthesizer(name, paths).map_err(in_field),
+                None => models::recognizer(name, paths).map_err(in_field),
             },
         }
     }

@@ -73,7 +73,7 @@ const UNSAFE: &[&str] = &[
 const FOREIGN: &[(&str, &str)] = &[
     ("whisper_rs", "src/worker/engine/"),
     ("espeak_rs_sys", "src/worker/engine/"),
-    ("rten", "src/worker/engine/piper/"),
+    ("rten::", "src/worker/engine/piper/"),
     ("symphonia_adapter_libopus", "src/audio/"),
     ("opusic_c", "src/audio/"),
     ("pulseaudio", "src/client/sound/"),

@@ -77,6 +77,8 @@ struct Open {
     /// The first window that nobody has begun.
     next: usize,
     made: Vec<Option<Vec<f32>>>,
+    /// Windows made or in the making that have not been taken.
+    out: usize,
 }
 
 #[derive(Debug)]
@@ -84,8 +86,6 @@ struct State {
     stages: Vec<Stage>,
     /// The sentence that is being heard.
     heard: usize,
-    /// Windows made or in the making that have not been taken.
-    out: usize,
     stopped: bool,
     failure: Option<Error>,
 }
@@ -119,7 +119,7 @@ impl<'a> Board<'a> {
         cancelled: &'a (dyn Fn() -> bool + Sync),
     ) -> Self {
         let stages = segments.iter().map(|_| Stage::Waiting).collect();
-        let state = State { stages, heard: 0, out: 0, stopped: false, failure: None };
+        let state = State { stages, heard: 0, stopped: false, failure: None };
         let (jobs, news) = (Condvar::new(), Condvar::new());
         let most_out = threads * 2 + SPARE_WINDOWS;
         Self { voice, segments, cancelled, most_out, state: Mutex::new(state), jobs, news }
@@ -161,12 +161,10 @@ impl<'a> Board<'a> {
     /// What a thread failed with, or `Cancelled`.
     pub(super) fn window(&self, segment: usize, window: usize, look_up: Duration) -> Result<Option<Vec<f32>>> {
         let taken = self.wait(look_up, |state| {
-            let taken = match state.stages.get_mut(segment) {
-                Some(Stage::Open(open)) => open.made.get_mut(window).and_then(Option::take),
-                _ => None,
-            };
-            state.out -= usize::from(taken.is_some());
-            taken
+            let Some(Stage::Open(open)) = state.stages.get_mut(segment) else { return None };
+            let taken = open.made.get_mut(window).and_then(Option::take)?;
+            open.out -= 1;
+            Some(taken)
         });
         self.jobs.notify_all();
         taken
@@ -183,6 +181,9 @@ impl<'a> Board<'a> {
     }
 
     fn wait<T>(&self, look_up: Duration, mut ready: impl FnMut(&mut State) -> Option<T>) -> Result<Option<T>> {
+        if (self.cancelled)() {
+            return Err(gave_up());
+        }
         let mut state = self.lock();
         loop {
             if let Some(failure) = state.failure.take() {
@@ -221,7 +222,11 @@ impl<'a> Board<'a> {
     }
 
     fn pick(&self, state: &mut State) -> Option<Job> {
-        let (heard, may_decode) = (state.heard, state.out < self.most_out);
+        let heard = state.heard;
+        // Sentences ahead share a number of windows. The one that is being heard has as many for itself: otherwise those
+        // ahead could take all, and the window that the caller waits for would never be begun.
+        let out = |stage: &Stage| if let Stage::Open(open) = stage { open.out } else { 0 };
+        let ahead: usize = state.stages.iter().skip(heard + 1).map(out).sum();
         for (index, stage) in state.stages.iter_mut().enumerate().skip(heard).take(AHEAD + 1) {
             match stage {
                 Stage::Waiting => {
@@ -229,8 +234,11 @@ impl<'a> Board<'a> {
                     return Some(Job::Plan(index));
                 }
                 Stage::Open(open) => {
-                    if may_decode && let Some(window) = open.next_window(self.voice) {
-                        state.out += 1;
+                    let others = if index == heard { open.out } else { ahead };
+                    if others < self.most_out
+                        && let Some(window) = open.next_window(self.voice)
+                    {
+                        open.out += 1;
                         return Some(Job::Decode(index, window));
                     }
                     if let Some(chunk) = open.chunks.pop_front() {
@@ -260,34 +268,37 @@ impl<'a> Board<'a> {
         let plan = self.voice.plan(sentence, desk)?;
         let columns = self.voice.columns(sentence.speaker, desk)?;
         let (frames, durations) = (plan.frames, plan.durations);
-        let mut open = if self.voice.streams() {
+        let open = if self.voice.streams() {
             let windows = grown(frames, FIRST_WINDOW, LAST_WINDOW);
-            let layout = Layout { samples: frames * self.voice.config.hop, windows: windows.len(), durations };
-            let latents = vec![0.0; plan.latents.len()];
-            let (chunks, flowed) = (grown(frames, FIRST_CHUNK, LAST_CHUNK).into(), vec![false; frames]);
-            let made = windows.iter().map(|_| None).collect();
-            Open { layout, frames, columns, before_flow: plan.latents, latents, chunks, flowed, windows, next: 0, made }
-        } else {
-            let layout = Layout { samples: plan.latents.len(), windows: 1, durations };
-            let (chunks, flowed, windows) = (VecDeque::new(), Vec::new(), Vec::new());
-            let made = vec![Some(plan.latents)];
             Open {
-                layout,
+                layout: Layout { samples: frames * self.voice.config.hop, windows: windows.len(), durations },
                 frames,
                 columns,
-                before_flow: Vec::new(),
-                latents: Vec::new(),
-                chunks,
-                flowed,
+                latents: vec![0.0; plan.latents.len()],
+                before_flow: plan.latents,
+                chunks: grown(frames, FIRST_CHUNK, LAST_CHUNK).into(),
+                flowed: vec![false; frames],
+                made: windows.iter().map(|_| None).collect(),
                 windows,
                 next: 0,
-                made,
+                out: 0,
+            }
+        } else {
+            Open {
+                layout: Layout { samples: plan.latents.len(), windows: 1, durations },
+                frames,
+                columns,
+                latents: Vec::new(),
+                before_flow: Vec::new(),
+                chunks: VecDeque::new(),
+                flowed: Vec::new(),
+                made: vec![Some(plan.latents)],
+                windows: Vec::new(),
+                next: 0,
+                out: 1,
             }
         };
-        open.made.shrink_to_fit();
-        let mut state = self.lock();
-        state.out += open.made.iter().flatten().count();
-        state.stages[index] = Stage::Open(Box::new(open));
+        self.lock().stages[index] = Stage::Open(Box::new(open));
         Ok(())
     }
 
@@ -376,4 +387,96 @@ fn grown(length: usize, first: usize, last: usize) -> Vec<Range<usize>> {
         (at, size) = (end, (size + size / 2).min(last));
     }
     ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::engine::piper::{
+        config::Scales,
+        stream::{Line, segments},
+        voice::tests::voice,
+    };
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_nobody_takes_is_not_made_for_ever() {
+        let voice = voice("test-voice.onnx");
+        let scales = Scales { noise: 0.0, length: 3.0, noise_w: 0.0 };
+        let ids = [1].into_iter().chain((0..200).map(|n| 14 + n % 26)).chain([2]).collect();
+        let line = Line { ids, scales, speaker: None, seed: 0, silence: 0 };
+        let segments = segments(&voice, &vec![line; 9]).unwrap();
+        let board = Board::new(&voice, &segments, 2, &|| false);
+        let mut desk = Desk::new();
+        let made = |board: &Board<'_>| {
+            let state = board.lock();
+            let open =
+                state.stages.iter().filter_map(|stage| if let Stage::Open(open) = stage { Some(open) } else { None });
+            open.map(|open| open.made.iter().flatten().count()).collect::<Vec<_>>()
+        };
+        let run_dry = |desk: &mut Desk| {
+            loop {
+                let job = board.pick(&mut board.lock());
+                let Some(job) = job else { break };
+                board.carry_out(&job, desk).unwrap();
+            }
+        };
+        run_dry(&mut desk);
+        assert_eq!(made(&board), [8, 8, 0]);
+        assert!(board.window(0, 0, Duration::ZERO).unwrap().is_some());
+        run_dry(&mut desk);
+        assert_eq!(made(&board), [8, 8, 0]);
+    }
+
+    #[test]
+    fn the_window_that_is_waited_for_is_always_made_whoever_is_fast() {
+        let voice = voice("test-voice.onnx");
+        let line = |count: u32| Line {
+            ids: [1].into_iter().chain((0..count).map(|n| 14 + n % 26)).chain([2]).collect(),
+            scales: Scales { noise: 0.0, length: 1.0, noise_w: 0.0 },
+            speaker: None,
+            seed: 0,
+            silence: 0,
+        };
+        let segments = segments(&voice, &[line(150), line(3), line(150), line(40), line(1)]).unwrap();
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(40));
+        // Three threads of which now one, now the other ends its job.
+        let orders = prop::collection::vec(0usize..3, 1..50);
+        let ran = runner.run(&orders, |order| {
+            let mut desk = Desk::new();
+            let board = Board::new(&voice, &segments, 1, &|| false);
+            let (mut running, mut order): (Vec<Job>, _) = (Vec::new(), order.into_iter().cycle());
+            for segment in 0..segments.len() {
+                let mut window = 0;
+                loop {
+                    while running.len() < 3
+                        && let Some(job) = board.pick(&mut board.lock())
+                    {
+                        running.push(job);
+                    }
+                    let taken = match &mut board.lock().stages[segment] {
+                        Stage::Open(open) if window == open.layout.windows => break,
+                        Stage::Open(open) => open.made[window].take().map(|_| open.out -= 1).is_some(),
+                        _ => false,
+                    };
+                    window += usize::from(taken);
+                    if !taken {
+                        prop_assert!(!running.is_empty(), "sentence {segment} stands still at window {window}");
+                        let job = running.remove(order.next().unwrap() % running.len());
+                        board.carry_out(&job, &mut desk).unwrap();
+                    }
+                }
+                board.done(segment);
+            }
+            Ok(())
+        });
+        ran.unwrap();
+    }
+
+    #[test]
+    fn ranges_cover_everything_once_and_grow() {
+        assert_eq!(grown(60, 8, 16), [0..8, 8..20, 20..36, 36..52, 52..60]);
+        assert_eq!(grown(9, 8, 16), [0..8, 8..9]);
+        assert!(grown(0, 8, 16).is_empty());
+    }
 }

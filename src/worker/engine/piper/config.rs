@@ -224,3 +224,6 @@ fn speaker_ids(root: &Map<String, Value>, speakers: u32) -> Result<BTreeMap<Stri
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,8 +104,9 @@ mod tests {
         let line = [1, 0, 20, 0, 8, 0, 3, 0, 21, 0, 3, 0, 22, 0, 23, 0, 2];
         let pieces = marks().cut(&line, 13);
         assert_eq!(pieces[0].ids, [1, 0, 20, 0, 8, 0, 2]);
-        assert_eq!(pieces[1].ids, [1, 0, 3, 0, 21, 0, 3, 0, 22, 0, 23, 0, 2]);
-        assert_eq!(pieces[1].own, 2..13);
+        assert_eq!(pieces[1].ids, [1, 0, 3, 0, 21, 0, 3, 0, 2]);
+        assert_eq!(pieces[1].own, 2..8);
+        assert_eq!(pieces[2].ids, [1, 0, 22, 0, 23, 0, 2]);
         assert_eq!(marks().cut(&line, 17), [Piece { ids: line.to_vec(), own: 0..17 }]);
     }
 

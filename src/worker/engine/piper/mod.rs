@@ -23,20 +23,20 @@ mod ssml;
 mod stream;
 mod tape;
 mod voice;
+mod voicing;
 mod words;
 
 use crate::{
     error::{Error, Kind, Result},
-    sentence,
-    speech::{self, Mark, MarkKind},
+    sentence, speech,
     worker::engine::{
-        Cancel, Script, Setup, Sink, Spoken, Synthesizer, Utterance, Voices,
+        Cancel, Script, Setup, Sink, Synthesizer, Utterance, Voices,
         espeak::phonemes::{Clause, Clauses, Reader, Reading},
     },
 };
 use alphabet::Alphabet;
 use config::{PhonemeType, Scales};
-use lines::{Draft, Line, Marked, Pauses, Scribe};
+use lines::{Draft, Line, Pauses, Scribe};
 use phonemes::Phonemizer;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -46,6 +46,7 @@ use std::{
     time::Duration,
 };
 use stream::{Event, Level};
+use voicing::Voicing;
 
 /// Silence between sentences, where nothing else is asked for.
 const SENTENCE_PAUSE: Duration = Duration::from_millis(200);
@@ -249,86 +250,6 @@ fn pauses(utterance: &Utterance) -> Pauses {
         Script::Ssml(_) => (between, between.max(PARAGRAPH_PAUSE)),
     };
     Pauses { sentence, paragraph, wordless: SENTENCE_PAUSE }
-}
-
-/// Speech on its way out: one sentence after another, in samples of 16 bits.
-struct Voicing<'a, 'b> {
-    sink: &'a mut Sink<'b>,
-    rate: u32,
-    volume: f32,
-    marks: bool,
-    /// Whether the script has sentences, and how many of the text went before it.
-    before: Option<u64>,
-    silence: Duration,
-    sentence: Option<usize>,
-    /// Samples since the beginning of the sentence, or of the script where it has none.
-    samples: u64,
-    buffer: Vec<i16>,
-}
-
-impl Voicing<'_, '_> {
-    /// What follows is of this sentence.
-    fn begin(&mut self, sentence: usize) -> ControlFlow<()> {
-        let Some(before) = self.before.filter(|_| self.sentence != Some(sentence)) else {
-            return ControlFlow::Continue(());
-        };
-        // Those without anything to say begin too.
-        let next = self.sentence.map_or(0, |last| last + 1);
-        for number in next..=sentence {
-            self.samples = 0;
-            (self.sink)(Spoken::Sentence(number))?;
-            if before + number as u64 > 0 {
-                self.silence(self.silence)?;
-            }
-        }
-        self.sentence = Some(sentence);
-        ControlFlow::Continue(())
-    }
-
-    fn silence(&mut self, duration: Duration) -> ControlFlow<()> {
-        let count = (duration.as_secs_f64() * f64::from(self.rate)).round() as usize;
-        // In parts: a break may last a minute.
-        for part in std::iter::repeat_n((), count.div_ceil(self.rate as usize)).enumerate().map(|(part, ())| part) {
-            let length = (count - part * self.rate as usize).min(self.rate as usize);
-            self.samples += length as u64;
-            (self.sink)(Spoken::Audio(&vec![0; length]))?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn audio(&mut self, samples: &[f32]) -> ControlFlow<()> {
-        self.buffer.clear();
-        // As piper-tts does it.
-        let sixteen = |sample: &f32| ((sample * self.volume).clamp(-1.0, 1.0) * 32_767.0) as i16;
-        self.buffer.extend(samples.iter().map(sixteen));
-        self.samples += samples.len() as u64;
-        (self.sink)(Spoken::Audio(&self.buffer))
-    }
-
-    /// The marks of a line whose ids from `first` on last so many samples each.
-    fn marks(&mut self, line: &Line, first: usize, durations: &[usize]) -> ControlFlow<()> {
-        if !self.marks {
-            return ControlFlow::Continue(());
-        }
-        let (mut at, mut sample) = (first, self.samples);
-        for mark in line.marks.iter().filter(|mark| (first..first + durations.len()).contains(&mark.ids.start)) {
-            let passed = durations.get(at - first..mark.ids.start - first).unwrap_or_default();
-            sample += passed.iter().sum::<usize>() as u64;
-            at = mark.ids.start;
-            self.mark(&mark.what, sample)?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn mark(&mut self, what: &Marked, sample: u64) -> ControlFlow<()> {
-        let (kind, text, name) = match what {
-            Marked::Name(name) => (MarkKind::Named, 0..0, name.clone()),
-            Marked::Word(text) => (MarkKind::Word, text.clone(), String::new()),
-            // Whoever took the text apart knows its sentences.
-            Marked::Sentence(_) => return ControlFlow::Continue(()),
-        };
-        (self.sink)(Spoken::Mark(Mark { kind, sample, text, name }))
-    }
 }
 
 impl Synthesizer for Piper {

@@ -62,13 +62,13 @@ pub(super) struct Attribute {
     t: Option<TensorProto>,
     #[prost(message, optional, tag = "6")]
     g: Option<GraphProto>,
-    #[prost(int64, repeated, tag = "8")]
+    #[prost(int64, repeated, packed = "false", tag = "8")]
     ints: Vec<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct TensorProto {
-    #[prost(int64, repeated, tag = "1")]
+    #[prost(int64, repeated, packed = "false", tag = "1")]
     dims: Vec<i64>,
     #[prost(int32, tag = "2")]
     data_type: i32,
@@ -232,6 +232,10 @@ impl Graph {
         let Some(graph) = model.graph.filter(|graph| !graph.node.is_empty()) else {
             return Err(Error::invalid("not an ONNX model: it has no graph"));
         };
+        // It comes last in files as PyTorch writes them.
+        if model.opset_import.is_empty() {
+            return Err(Error::invalid("not an ONNX model, or cut short: it does not say which operations it uses"));
+        }
         let mut weights = HashMap::new();
         for bytes in graph.initializer {
             let tensor = TensorProto::decode(bytes.clone()).map_err(broken)?;
@@ -419,4 +423,49 @@ fn floats(tensor: &TensorProto) -> Option<Floats> {
     };
     let places = dims.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim))?;
     (places.checked_mul(4) == Some(bytes.len())).then_some(Floats { dims, bytes })
+}
+
+/// The same file with other operations: `change` gets each node's operation and first output.
+#[cfg(test)]
+pub(super) fn with_operations(file: &[u8], change: impl Fn(&str, &str) -> Option<&'static str>) -> Vec<u8> {
+    let mut model = ModelProto::decode(file).unwrap();
+    for bytes in &mut model.graph.as_mut().unwrap().node {
+        let mut node = NodeProto::decode(bytes.clone()).unwrap();
+        let output = node.output.first().cloned().unwrap_or_default();
+        if let Some(operation) = change(&node.op_type, &output) {
+            node.op_type = operation.into();
+            *bytes = node.encode_to_vec().into();
+        }
+    }
+    model.encode_to_vec()
+}
+
+/// The same file with another name for one of its inputs, everywhere.
+#[cfg(test)]
+pub(super) fn with_input(file: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut model = ModelProto::decode(file).unwrap();
+    for bytes in &mut model.graph.as_mut().unwrap().input {
+        let mut info = ValueInfoProto::decode(bytes.clone()).unwrap();
+        if info.name == from {
+            info.name = to.into();
+            *bytes = info.encode_to_vec().into();
+        }
+    }
+    model.encode_to_vec()
+}
+
+/// The same file with one weight's first value replaced.
+#[cfg(test)]
+pub(super) fn with_weight(file: &[u8], name: &str, value: f32) -> Vec<u8> {
+    let mut model = ModelProto::decode(file).unwrap();
+    for bytes in &mut model.graph.as_mut().unwrap().initializer {
+        let mut tensor = TensorProto::decode(bytes.clone()).unwrap();
+        if tensor.name == name {
+            let mut data = tensor.raw_data.to_vec();
+            data.as_chunks_mut().0.fill(value.to_le_bytes());
+            tensor.raw_data = data.into();
+            *bytes = tensor.encode_to_vec().into();
+        }
+    }
+    model.encode_to_vec()
 }

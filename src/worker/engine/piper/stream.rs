@@ -119,7 +119,7 @@ pub(super) fn speak(
 }
 
 /// Checks lines and cuts them into sentences.
-fn segments(voice: &Voice, lines: &[Line]) -> Result<Vec<Segment>> {
+pub(super) fn segments(voice: &Voice, lines: &[Line]) -> Result<Vec<Segment>> {
     let marks = Marks::of(&voice.config);
     let known = voice.config.phoneme_ids.values().flatten().copied().max().unwrap_or(0);
     let mut segments = Vec::new();
@@ -278,3 +278,6 @@ fn normalize(samples: &mut [f32]) {
 pub(super) fn gave_up() -> Error {
     Error::new(Kind::Cancelled, "cancelled")
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use super::{
     onnx::Graph,
     part::{Part, missing_operation},
     plan::{Inputs, Plan, Planner, Sentence, all_finite, durations_of, only},
-    section::{Desk, Latents, Section, Which, floats},
+    section::{Desk, Latents, Section, Which},
 };
 use crate::error::{Error, Kind, Result};
 use std::{
@@ -43,7 +43,7 @@ enum Way {
     /// In windows of time.
     Windows(Box<Windows>),
     /// Sentence by sentence, by rten alone; whether durations come out too.
-    Whole(Part, bool),
+    Whole(Box<Part>, bool),
 }
 
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Voice {
                 anatomy.warnings.extend(why);
                 let durations = anatomy.durations.as_deref();
                 let made: Vec<&str> = std::iter::once(anatomy.output.as_str()).chain(durations).collect();
-                (Way::Whole(Part::load(graph, &[], &made)?, durations.is_some()), None)
+                (Way::Whole(Box::new(Part::load(graph, &[], &made)?), durations.is_some()), None)
             }
         };
         let speakers = anatomy.speakers;
@@ -156,7 +156,7 @@ impl Voice {
             Way::Whole(..) => self.whole(&sentence, desk)?.0,
             Way::Windows(windows) => {
                 let plan = windows.planner.plan(&sentence, &desk.pool)?;
-                windows.speak(&plan, &[0..plan.frames], speaker, &*self.columns(speaker, desk)?, desk)?
+                windows.speak(&plan, &(0..plan.frames), speaker, &*self.columns(speaker, desk)?, desk)?
             }
         };
         let gain = gain_for(peak(&samples));
@@ -205,13 +205,19 @@ impl Voice {
     fn whole(&self, sentence: &Sentence, desk: &Desk) -> Result<(Vec<f32>, Vec<usize>)> {
         let Way::Whole(part, durations) = &self.way else { return Ok(Default::default()) };
         let inputs = Inputs::new(sentence);
-        let which: &[usize] = if *durations { &[0, 1] } else { &[0] };
-        let mut made = part.run(|name| inputs.give(name), which, &desk.pool)?;
-        let durations =
-            if *durations { durations_of(floats(made.remove(1))?, sentence.ids.len())? } else { Vec::new() };
-        let samples = only(made)?;
+        let mut known = Vec::new();
+        if *durations {
+            // Before rten makes audio that no memory can hold.
+            let made = part.run(|name| inputs.give(name), &[1], &desk.pool)?;
+            known = durations_of(only(made)?, sentence.ids.len())?;
+        }
+        // Noise is drawn anew, so durations of one run hold for another only where there is none.
+        if sentence.scales.noise_w != 0.0 {
+            known.clear();
+        }
+        let samples = only(part.run(|name| inputs.give(name), &[0], &desk.pool)?)?;
         all_finite(&samples)?;
-        Ok((samples, durations))
+        Ok((samples, known))
     }
 
     /// The flow or the decoder; none in a voice that does not stream.
@@ -233,23 +239,20 @@ impl Voice {
 }
 
 impl Windows {
-    /// Speaks some windows of a plan, one after the other.
+    /// Speaks a window of a plan, from its flow on.
     fn speak(
         &self,
         plan: &Plan,
-        windows: &[Range<usize>],
+        window: &Range<usize>,
         speaker: Option<u32>,
         [flow, decoder]: &[Vec<Vec<f32>>; 2],
         desk: &mut Desk,
     ) -> Result<Vec<f32>> {
-        let mut samples = Vec::new();
-        for window in windows {
-            let needs = self.decoder.needs(window, plan.frames);
-            let latents = Latents { data: &plan.latents, first: 0, frames: plan.frames };
-            let flowed = self.flow.run(latents, &needs, (speaker, flow), desk)?;
-            let latents = Latents { data: &flowed, first: needs.start, frames: plan.frames };
-            samples.extend(self.decoder.run(latents, window, (speaker, decoder), desk)?);
-        }
+        let needs = self.decoder.needs(window, plan.frames);
+        let latents = Latents { data: &plan.latents, first: 0, frames: plan.frames };
+        let flowed = self.flow.run(latents, &needs, (speaker, flow), desk)?;
+        let latents = Latents { data: &flowed, first: needs.start, frames: plan.frames };
+        let samples = self.decoder.run(latents, window, (speaker, decoder), desk)?;
         all_finite(&samples)?;
         Ok(samples)
     }
@@ -336,12 +339,15 @@ fn windows(
     let columns =
         windows.flow.columns(speaker, desk).and_then(|flow| Ok([flow, windows.decoder.columns(speaker, desk)?]));
     let columns = columns.map_err(tell)?;
-    let whole = windows.speak(&plan, std::slice::from_ref(&(0..plan.frames)), speaker, &columns, desk).map_err(tell)?;
+    let whole = windows.speak(&plan, &(0..plan.frames), speaker, &columns, desk).map_err(tell)?;
     // Not at a border, odd, and shorter than the context.
     let middle = plan.frames / 3..plan.frames / 3 + 5.min(plan.frames - plan.frames / 3);
-    let part = windows.speak(&plan, std::slice::from_ref(&middle), speaker, &columns, desk).map_err(tell)?;
+    let part = windows.speak(&plan, &middle, speaker, &columns, desk).map_err(tell)?;
     if whole.get(middle.start * cuts.hop..middle.end * cuts.hop) != Some(part.as_slice()) {
         return Err(Some("windows differ from the whole".into()));
     }
     Ok((windows, peak(&whole), warning))
 }
+
+#[cfg(test)]
+pub(super) mod tests;
