@@ -302,7 +302,7 @@ proptest! {
         for sentence in split(&text, "en") {
             for (byte, character) in sentence.text.char_indices().filter(|(_, character)| !character.is_whitespace()) {
                 let at = sentence.source(byte) as usize;
-                prop_assert!(text[at..].starts_with(character), "byte {byte} of {sentence:?}");
+                prop_assert!(text.get(at..).is_some_and(|rest| rest.starts_with(character)), "byte {byte} of {sentence:?}");
             }
             prop_assert_eq!(sentence.source(sentence.text.len()), sentence.end);
         }

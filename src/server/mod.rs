@@ -9,6 +9,7 @@ mod listen;
 mod recognisers;
 mod recognition;
 mod sessions;
+mod settings;
 mod speaking;
 mod supervisor;
 mod wal;
@@ -27,7 +28,8 @@ use recognisers::Recognisers;
 use sessions::Sessions;
 pub(crate) use sessions::Settings as SessionSettings;
 pub(crate) use sessions::leftover;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+pub(crate) use settings::Settings;
+use std::{sync::Arc, time::Duration};
 pub(crate) use supervisor::{Spares, memory::total as total_memory};
 use supervisor::{Supervisor, registry::Registry};
 use tokio::{
@@ -57,50 +59,6 @@ const COME_BACK: Duration = Duration::from_secs(2);
 
 /// How long a connection may be silent before it is asked whether it lives, and how long the answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
-
-/// What the server is told. Checked by [`Bound::bind`].
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// Where to listen: `HOST:PORT` or `unix:PATH`.
-    pub(crate) listen: Vec<String>,
-    /// Whether others than this machine may connect without encryption.
-    pub(crate) insecure: bool,
-    /// The recogniser of requests that name none.
-    pub(crate) model: Option<String>,
-    /// The voice of requests that name none; `None` leaves it to the server.
-    pub(crate) voice: Option<String>,
-    /// Pronunciations, looked at again when they change.
-    pub(crate) lexicon: Option<PathBuf>,
-    /// The program that workers run: this one.
-    pub(crate) program: PathBuf,
-    /// Where workers unpack things.
-    pub(crate) cache: PathBuf,
-    /// Threads of an engine; 0 = the worker's own choice.
-    pub(crate) threads: i32,
-    /// How long open calls may take to end once the server is asked to stop.
-    pub(crate) drain: Duration,
-    /// How long a worker may take until it is ready.
-    pub(crate) load_timeout: Duration,
-    /// How long a worker may work without a sign of life.
-    pub(crate) hang_timeout: Duration,
-    /// Workers that somebody else runs: `stt=ADDRESS`, `tts=ADDRESS`.
-    pub(crate) workers: Vec<String>,
-    /// Whether workers are started before they are needed.
-    pub(crate) spares: Spares,
-    /// How long a model may be unused before it is unloaded; zero = for ever.
-    pub(crate) idle_timeout: Duration,
-    /// How long a worker may be idle before it has to show that it can work; zero = for ever.
-    pub(crate) self_check: Duration,
-    /// The most memory that a worker may take, bytes; `None` = no limit.
-    pub(crate) worker_memory: Option<u64>,
-    /// Where workers may dial in, and the file for their tokens.
-    pub(crate) registration: Option<(String, PathBuf)>,
-    /// How streaming recognitions are kept.
-    pub(crate) sessions: SessionSettings,
-    /// Whether to go on with sessions that a server before this one has left. Else their folder is made when there is
-    /// a first one.
-    pub(crate) restores: bool,
-}
 
 /// What all calls share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -202,6 +160,19 @@ impl Bound {
         self.default_model.iter().cloned().chain([speaker.unwrap_or(ModelId::Espeak)]).collect()
     }
 
+    /// Who speaks.
+    fn speaker(&self, supervisor: &Supervisor, defaults: &[ModelId]) -> Result<speaking::Speaker> {
+        let model = defaults.last().cloned().unwrap_or(ModelId::Espeak);
+        // A worker elsewhere has a voice of its own when none is named.
+        let own_voice = if model == ModelId::Espeak { DEFAULT_VOICE } else { "" };
+        let voice = self.settings.voice.clone().unwrap_or_else(|| own_voice.to_owned());
+        let speaker = speaking::Speaker::new(supervisor.clone(), voice, model);
+        match &self.settings.lexicon {
+            Some(file) => speaker.with_lexicon(file),
+            None => Ok(speaker),
+        }
+    }
+
     /// Every address, with the ports that the system chose.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.sockets.iter().map(Socket::address).collect()
@@ -220,17 +191,10 @@ impl Bound {
         let drain = self.settings.drain;
         let mut tasks = JoinSet::new();
         let defaults = self.defaults();
-        let settings = supervisor_settings(&self.settings, &defaults, &self.called);
+        let settings = self.settings.of_supervisor(&defaults, &self.called);
         let supervisor = Supervisor::start(settings, &mut tasks)?;
-        // A worker elsewhere has a voice of its own when none is named.
-        let own_voice = if defaults.last() == Some(&ModelId::Espeak) { DEFAULT_VOICE } else { "" };
-        let voice = self.settings.voice.clone().unwrap_or_else(|| own_voice.to_owned());
-        let speaking = defaults.last().cloned().unwrap_or(ModelId::Espeak);
-        let mut speaker = speaking::Speaker::new(supervisor.clone(), voice.clone(), speaking);
-        if let Some(file) = &self.settings.lexicon {
-            speaker = speaker.with_lexicon(file)?;
-        }
-        if self.settings.voice.is_some() && voice != DEFAULT_VOICE {
+        let speaker = self.speaker(&supervisor, &defaults)?;
+        if self.settings.voice.as_deref().is_some_and(|voice| voice != DEFAULT_VOICE) {
             tokio::select! {
                 tried = speaker.try_default() => tried?,
                 () = stop.wanted(Stop::Drain) => return Ok(()),
@@ -334,23 +298,6 @@ fn default_model(name: &str) -> Result<ModelId> {
         }
     }
     Ok(model)
-}
-
-fn supervisor_settings(settings: &Settings, defaults: &[ModelId], called: &[ModelId]) -> supervisor::Settings {
-    let unless_zero = |duration: Duration| Some(duration).filter(|duration| !duration.is_zero());
-    supervisor::Settings {
-        program: settings.program.clone(),
-        cache: settings.cache.clone(),
-        threads: settings.threads,
-        load_timeout: settings.load_timeout,
-        hang_timeout: settings.hang_timeout,
-        spares: settings.spares,
-        idle_timeout: unless_zero(settings.idle_timeout),
-        self_check: unless_zero(settings.self_check),
-        worker_memory: settings.worker_memory,
-        defaults: defaults.to_vec(),
-        called: called.to_vec(),
-    }
 }
 
 /// The names under which health is asked for: the whole, each service, and what they do.

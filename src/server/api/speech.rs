@@ -97,7 +97,7 @@ impl pb::speech_recognition_server::SpeechRecognition for Speech {
         let (words, style, encoding) = synthesis::read(request.into_inner())?;
         let speaker = self.0.speaker.clone();
         Ok(Response::new(respond(deadline, move |out| async move {
-            let style = speaker.styled(style).await;
+            let style = speaker.styled(style);
             let mut caller = Caller::new(encoding, out);
             speaker.speak(&words, &style, paths, deadline, &mut caller).await?;
             caller.finish().await

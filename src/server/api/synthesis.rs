@@ -228,7 +228,7 @@ pub(super) async fn converse(
 ) -> Result<()> {
     let (style, encoding) = config(&mut messages).await?;
     style.check()?;
-    let style = speaker.styled(style).await;
+    let style = speaker.styled(style);
     let cast = speaker.cast(&style, paths, deadline).await?;
     let mut manuscript = Manuscript::new(style, cast.language());
     let mut caller = Caller::new(encoding, out);

@@ -31,7 +31,7 @@ impl pb::speech_recognition_server::SpeechRecognition for Tutorial {
         let deadline = deadline::of(&request);
         let request = request.into_inner();
         let (words, style) = (Words::Text(request.text), Style { region: request.region, ..Style::default() });
-        let style = self.0.speaker.styled(style).await;
+        let style = self.0.speaker.styled(style);
         let mut whole = Whole::default();
         self.0.speaker.speak(&words, &style, Paths::Refused, deadline, &mut whole).await?;
         let audio = audio::wav::from_samples(whole.rate, &audio::bytes_to_i16(&whole.audio));

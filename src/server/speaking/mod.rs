@@ -143,9 +143,10 @@ impl Speaker {
     }
 
     /// The style with the server's pronunciations, where the caller brings none.
-    pub(crate) async fn styled(&self, mut style: Style) -> Style {
+    pub(crate) fn styled(&self, mut style: Style) -> Style {
         let Some(file) = self.lexicon.clone().filter(|_| style.lexicon.is_empty()) else { return style };
-        let looked_up = tokio::task::spawn_blocking(move || {
+        // A look at the file as a rule; once it has changed, as long as it takes to read it.
+        let looked_up = tokio::task::block_in_place(|| {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
             let lexicon = file.get();
             if let Some(error) = file.take_error() {
@@ -153,7 +154,7 @@ impl Speaker {
             }
             lexicon
         });
-        if let Ok(Ok(lexicon)) = looked_up.await {
+        if let Ok(lexicon) = looked_up {
             style.lexicon = lexicon;
         }
         style

@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn sentences_begin_with_their_first_word() {
         let mut whole = Whole::of_text("One two. Three.", &Lexicon::default(), "en", true);
-        assert_eq!((whole.begun(0), whole.begun(4)), (vec![0..8], vec![]));
-        assert_eq!(whole.begun(9), [9..15]);
+        assert!(whole.begun(0).iter().eq([&(0..8)]) && whole.begun(4).is_empty());
+        assert!(whole.begun(9).iter().eq([&(9..15)]));
     }
 }

@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn each_number_has_its_range() {
-        let wrong: [(&str, fn(&mut Style)); 8] = [
+        type Change = fn(&mut Style);
+        let wrong: [(&str, Change); 8] = [
             ("speed", |style| style.speed = 4.1),
             ("pitch", |style| style.pitch = f32::NAN),
             ("volume", |style| style.volume = -0.1),
