@@ -39,23 +39,33 @@ complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "man" -d 'Write 
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "worker" -d 'Run one engine'
 complete -c speechctl -n "__fish_speechctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l file -d 'Read the text from a file' -r -F
-complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -s o -l output -d 'Where the audio goes; `-` is stdout' -r -F
-complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l device -d 'Loudspeaker to play on: its id, its name, or a part of it [default: the system\'s]' -r
-complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l voice -d 'Voice, with a variant if wanted: en-gb, en-us+f3; `speechctl voices` lists them [env: SPEECHCTL_VOICE]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l voice -d 'Voice, with a variant if wanted: en-gb, en-us+f3; `speechctl voices` lists them; or the .onnx file of a Piper voice [env: SPEECHCTL_VOICE]' -r -F
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l region -d 'Voice by region: a locale (en-GB), a language (pt) or a country (mx)' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l speed -d 'Times the normal speed, 0.25 to 4' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l pitch -d 'Times the normal pitch, 0.5 to 2' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l volume -d 'Times the normal loudness, 0 to 2' -r
-complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l sample-rate -d 'Rate of the audio, 8000 to 192000 [default: the voice\'s own]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l lexicon -d 'Your own pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`, up to 1 MiB' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l speaker -d 'The name or the number of a speaker, of a voice with several [default: the voice\'s own]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l seed -d 'What chance is made from; the same seed gives the same samples [default: 0]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l length-scale -d 'How long sounds are, 0.1 to 10; `--speed` divides it [default: the voice\'s own]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l noise-scale -d 'How much the sound varies, 0 to 2 [default: the voice\'s own]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l noise-w -d 'How much the length of sounds varies, 0 to 2 [default: the voice\'s own]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l sentence-silence -d 'Silence between sentences, up to 60 [default: 0.2]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -s o -l output -d 'Where the audio goes; `-` is stdout; with `--jsonl` a folder [default: output.wav]' -r -F
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l format -d 'Shape of the audio [default: by the name of the file, else wav]' -r -f -a "wav\t'WAV, 16 bits'
 pcm\t'Bare samples: signed 16 bits little-endian'
+f32\t'Bare samples: 32-bit floats little-endian'
 flac\t'FLAC, without loss'
 ogg-opus\t'Opus in Ogg, for speech'"
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l sample-rate -d 'Rate of the audio, 8000 to 192000 [default: the voice\'s own]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l split-sentences -d 'Write a file for each sentence into this folder, 0001.wav and so on; stdout tells file and text, with a tab between' -r -f -a "(__fish_complete_directories)"
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l marks -d 'Write where sentences and words begin to sound, as far as the voice knows, in JSON lines; `-` is stdout' -r -F
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l server -d 'Server to talk to: HOST:PORT or unix:PATH [default: the one on 127.0.0.1:50051, else a private one]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l timeout -d 'Give up after this time' -r
-complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l play -d 'Say it aloud, as it comes, instead of writing it; Ctrl-C is silence'
-complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l list-devices -d 'List the loudspeakers'
-complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l ssml -d 'The text is SSML'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l jsonl -d 'Speak many texts: stdin, or the file, has a JSON object on each line'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l ssml -d 'The text is SSML, up to 256 KiB'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l normalize -d 'Make each sentence as loud as can be'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l output-raw -d 'As piper has it: `-o - --format pcm`'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l no-spawn -d 'Do not start a private server where none is running'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l json -d 'Print one JSON document'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -s q -l quiet -d 'Say nothing but results and errors'

@@ -10,13 +10,26 @@ pub(crate) enum Container {
     Wav,
     /// Bare samples.
     Pcm,
+    /// Bare samples: 32-bit floats little-endian, as they come.
+    Floats,
     Flac,
     OggOpus,
 }
 
+impl Container {
+    /// The bytes of a sample that the encoder takes.
+    pub(crate) fn sample_bytes(self) -> usize {
+        match self {
+            Self::Floats => 4,
+            Self::Wav | Self::Pcm | Self::Flac | Self::OggOpus => 2,
+        }
+    }
+}
+
 /// One file on its way.
 pub(crate) enum Encoder {
-    Pcm,
+    /// What comes is what is written.
+    Bare,
     Wav {
         rate: u32,
         /// Bytes of samples so far.
@@ -27,13 +40,13 @@ pub(crate) enum Encoder {
 }
 
 impl Encoder {
-    /// For 16-bit samples at `rate` Hz.
+    /// For samples at `rate` Hz, of 16 bits but for [`Container::Floats`].
     ///
     /// # Errors
     /// `Unsupported` for a rate that the container cannot hold.
     pub(crate) fn try_new(container: Container, rate: u32) -> Result<Self> {
         Ok(match container {
-            Container::Pcm => Self::Pcm,
+            Container::Pcm | Container::Floats => Self::Bare,
             Container::Wav => Self::Wav { rate, written: 0 },
             Container::Flac => Self::Flac(Box::new(flac::Encoder::try_new(rate)?)),
             Container::OggOpus => Self::OggOpus(Box::new(ogg_opus::Encoder::try_new(rate)?)),
@@ -46,20 +59,20 @@ impl Encoder {
     /// What the encoder says.
     pub(crate) fn begin(&mut self) -> Result<Vec<u8>> {
         match self {
-            Self::Pcm => Ok(Vec::new()),
+            Self::Bare => Ok(Vec::new()),
             Self::Wav { rate, .. } => Ok(wav::header(*rate, None).to_vec()),
             Self::Flac(flac) => Ok(flac.header()),
             Self::OggOpus(opus) => opus.push(&[]),
         }
     }
 
-    /// Appends samples, 16 bits little-endian, and gives what is complete now; it may be nothing.
+    /// Appends samples, little-endian, and gives what is complete now; it may be nothing.
     ///
     /// # Errors
     /// `Unsupported` for more than the container can hold.
     pub(crate) fn push(&mut self, samples: &[u8]) -> Result<Vec<u8>> {
         match self {
-            Self::Pcm => Ok(samples.to_vec()),
+            Self::Bare => Ok(samples.to_vec()),
             Self::Wav { written, .. } => {
                 let more = u32::try_from(samples.len()).ok().and_then(|bytes| written.checked_add(bytes));
                 *written = more.filter(|&bytes| bytes <= wav::MAX_DATA_BYTES).ok_or_else(too_long)?;
@@ -77,7 +90,7 @@ impl Encoder {
     /// What the encoder says.
     pub(crate) fn finish(self) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
         match self {
-            Self::Pcm => Ok((Vec::new(), None)),
+            Self::Bare => Ok((Vec::new(), None)),
             Self::Wav { rate, written } => Ok((Vec::new(), Some(wav::header(rate, Some(written)).to_vec()))),
             Self::Flac(flac) => flac.finish().map(|(last, header)| (last, Some(header))),
             Self::OggOpus(opus) => Ok((opus.finish()?, None)),
@@ -137,6 +150,7 @@ mod tests {
         let file = encode(Container::Wav, 22_050, &[1, 2, -3], true);
         assert_eq!(file, wav::from_samples(22_050, &[1, 2, -3]));
         assert_eq!(encode(Container::Pcm, 22_050, &[1, -1], true), [1, 0, 255, 255]);
+        assert_eq!(encode(Container::Floats, 22_050, &[1, -1], true), [1, 0, 255, 255]);
     }
 
     #[test]

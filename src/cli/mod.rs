@@ -63,7 +63,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Speak a text into an audio file
-    Tts(client::tts::Args),
+    Tts(Box<client::tts::Args>),
     /// Write down what is said, in an audio file or into a microphone
     Stt(Box<client::stt::Args>),
     /// List the voices
@@ -122,7 +122,7 @@ fn dispatch(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Tts(args) => {
             let connect = args.connect.clone();
-            client_verb(mood, &connect, "cannot speak", |context| client::tts::run(args, context))
+            client_verb(mood, &connect, "cannot speak", |context| client::tts::run(*args, context))
         }
         Command::Stt(args) => {
             let connect = args.connect.clone();

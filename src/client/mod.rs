@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 mod devices;
+mod failure;
 mod mic;
 pub(crate) mod output;
 pub(crate) mod ps;
@@ -18,6 +19,8 @@ use crate::{
     proto::v1::{self, models_client::ModelsClient, speech_recognition_client::SpeechRecognitionClient},
     shutdown::{Listener, Notice},
 };
+use failure::{explain, too_late};
+pub(crate) use failure::{is_gone, is_unknown_call};
 use hyper_util::rt::TokioIo;
 use output::Output;
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -167,6 +170,14 @@ impl Context {
         Ok((Connection { channel, address, deadline }, Farewell(private)))
     }
 
+    /// Waits for something until the deadline.
+    ///
+    /// # Errors
+    /// What it says; `Deadline`.
+    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        before(self.deadline, work).await
+    }
+
     /// Does something that blocks, such as waiting for input, on a thread of its own, until the deadline.
     ///
     /// # Errors
@@ -248,33 +259,6 @@ async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = Result<
     match deadline {
         None => work.await,
         Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| Err(too_late())),
-    }
-}
-
-fn too_late() -> Error {
-    Error::new(Kind::Deadline, "it took longer than `--timeout` allows")
-}
-
-/// A status as a user can understand it. What a transport makes of a broken connection is not for reading.
-fn explain(status: Status) -> Error {
-    if crate::proto::status::is_ours(&status) {
-        return status.into();
-    }
-    let error = Error::from(status);
-    // What our own transport says when the deadline that we gave it has passed.
-    if error.kind() == Kind::Deadline || (error.kind() == Kind::Cancelled && error.to_string() == "Timeout expired") {
-        return too_late();
-    }
-    match error.kind() {
-        Kind::Unavailable | Kind::Internal | Kind::Cancelled => {
-            let message = "the server went away in the middle of the call; try again";
-            Error::new(Kind::Unavailable, message).because(error.to_string())
-        }
-        Kind::Unsupported => {
-            let message = "the server does not know this call; is it speechctl, and as new as this one?";
-            Error::new(Kind::Unsupported, message).because(error.to_string())
-        }
-        _ => error,
     }
 }
 

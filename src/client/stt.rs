@@ -6,7 +6,7 @@ mod format;
 mod live;
 mod merge;
 mod place;
-mod progress;
+pub(in crate::client) mod progress;
 mod source;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         Connection, Context, absolute_path, devices,
         output::{Output, is_closed_pipe, printable},
         sound::Role,
-        target::check_apart,
+        target::{check_apart, make_folder},
     },
     error::{Error, Kind, Result},
     proto::v1::{self, RecognitionConfig},
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
         let Plan { args, wish, part, config, places, output, .. } = &plan;
         let (file, place) = (&args.files[0], &places[0]);
         if let Some(folder) = &args.output.output_dir {
-            place::make_folder(folder)?;
+            make_folder(folder)?;
         }
         let job = live::Job { settings, config, wish, part: *part, file, place, output: *output };
         return job.run(&context).await;
@@ -164,7 +164,7 @@ impl Plan {
         let (file, count) = (&self.args.files[number], self.args.files.len());
         let is_one_of_many = count > 1;
         if let Some(folder) = &self.args.output.output_dir {
-            place::make_folder(folder)?;
+            make_folder(folder)?;
         }
         let place = Place::open(&self.places[number], self.output)?;
         let title = if is_one_of_many && place.is_stdout() && self.wish.format == Format::Text {

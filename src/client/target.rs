@@ -81,6 +81,19 @@ impl Target {
     }
 }
 
+/// Makes a folder for files where there is none.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|cause| match cause.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Error::new(Kind::Io, format!("cannot write into `{}`: it is no folder", folder.display()))
+        }
+        _ => cannot_write(folder, cause),
+    })
+}
+
 /// Refuses to write something over the file that it is made of.
 ///
 /// # Errors

@@ -1,11 +1,14 @@
 //! `speechctl voices`: who can speak.
 
 use crate::{
-    client::{ConnectArgs, Connection, Context},
+    client::{ConnectArgs, Connection, Context, output::printable},
     error::{Error, Kind, Result},
     proto::v1,
 };
 use std::fmt::Write;
+
+/// The speakers of a voice that the table names.
+const SHOWN_SPEAKERS: usize = 3;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +46,9 @@ struct Entry {
     engine: String,
     sample_rate: i32,
     is_default: bool,
+    /// In the order of their numbers; left out where there is only one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    speakers: Vec<String>,
 }
 
 /// Lists.
@@ -106,6 +112,7 @@ fn entry(voice: v1::Voice) -> Entry {
         engine: voice.engine,
         sample_rate: voice.sample_rate_hertz,
         is_default: voice.is_default,
+        speakers: voice.speakers,
     }
 }
 
@@ -117,8 +124,43 @@ fn table(document: &Document) -> String {
         let mark = if voice.is_default { " (default)" } else { "" };
         let gender = voice.gender.unwrap_or("-");
         // A String takes everything.
-        writeln!(table, "{:widest$}  {gender:6}  {:6}  {}{mark}", voice.id, voice.engine, voice.name)
+        let speakers = speakers(&voice.speakers);
+        writeln!(table, "{:widest$}  {gender:6}  {:6}  {}{mark}{speakers}", voice.id, voice.engine, voice.name)
             .unwrap_or_default();
     }
     table
+}
+
+/// How many speakers a voice has, where there are several, and the first of them.
+fn speakers(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(SHOWN_SPEAKERS).map(|name| printable(name)).collect();
+    let more = if names.len() > SHOWN_SPEAKERS { ", …" } else { "" };
+    match names.len() {
+        0 | 1 => String::new(),
+        count => format!(" ({count} speakers: {}{more})", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_speakers_are_told() {
+        let voice = |id: &str, speakers: &[&str]| v1::Voice {
+            id: id.to_owned(),
+            name: "A voice".to_owned(),
+            engine: "piper".to_owned(),
+            speakers: speakers.iter().map(|name| (*name).to_owned()).collect(),
+            ..Default::default()
+        };
+        let voices = [voice("a", &[]), voice("b", &["p1", "p2"]), voice("c", &["1", "2", "3", "4\n"])];
+        let document = Document { voices: voices.into_iter().map(entry).collect(), variants: Vec::new() };
+        let table = table(&document);
+        let names: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split("A voice").nth(1)).collect();
+        assert_eq!(names, ["", " (2 speakers: p1, p2)", " (4 speakers: 1, 2, 3, …)"]);
+        let json = serde_json::to_value(&document).expect("it is JSON");
+        assert_eq!(json["voices"][1]["speakers"], serde_json::json!(["p1", "p2"]));
+        assert_eq!(json["voices"][0].get("speakers"), None);
+    }
 }

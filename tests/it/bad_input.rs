@@ -42,12 +42,12 @@ fn texts() {
             ("tts -", b""),
             ("tts", b""),
             ("tts - -o a.wav", b" \n\t\n"),
-            ("tts - -o b.wav", &megabyte),
+            ("tts - --ssml -o b.wav", &megabyte),
             ("tts - -o c.wav", b"a\0b"),
             ("tts - -o d.wav", b"caf\xe9 au lait"),
             ("tts --file latin1.txt", b""),
             ("tts --file empty.txt", b""),
-            ("tts --file book.txt", b""),
+            ("tts --file book.txt --ssml", b""),
             ("tts --file no-such.txt", b""),
             ("tts --file .", b""),
             ("tts --file book.txt -o book.txt", b""),
@@ -304,9 +304,11 @@ fn signals_in_the_middle_end_it_and_leave_nothing() {
         sandbox.file("talk.wav", &wav::mono16(&wav::numbered(60)));
         sandbox.file("out.wav", b"old");
         let long = "one two three four five. ".repeat(100);
+        sandbox.file("long.txt", long.as_bytes());
         for args in [
             &["stt", "talk.wav", "--model", "mock:slow"][..],
             &["tts", &long, "--voice", "mock:slow", "-o", "out.wav"][..],
+            &["tts", "--file", "long.txt", "--voice", "mock:slow", "-o", "out.wav", "--marks", "marks.jsonl"][..],
         ] {
             let (running, worker) = busy(&sandbox, args);
             running.signal(signal);
@@ -314,7 +316,7 @@ fn signals_in_the_middle_end_it_and_leave_nothing() {
             assert_eq!((shown.code().as_str(), shown.stderr.as_str()), ("130", "speechctl: interrupted\n"), "{signal}");
             eventually("its worker ends", || !is_alive(worker));
         }
-        assert_eq!(sandbox.files(), ["out.wav", "talk.wav"], "{signal} leaves nothing behind");
+        assert_eq!(sandbox.files(), ["long.txt", "out.wav", "talk.wav"], "{signal} leaves nothing behind");
         assert_eq!(fs::read(sandbox.path().join("out.wav")).expect("it is there"), b"old");
     }
 }

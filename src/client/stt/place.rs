@@ -162,19 +162,6 @@ pub(super) fn in_folder(folder: &Path, recordings: &[PathBuf], format: Format) -
     Ok(places)
 }
 
-/// Makes the folder of `--output-dir` where there is none.
-///
-/// # Errors
-/// `Io`.
-pub(super) fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|cause| match cause.kind() {
-        io::ErrorKind::AlreadyExists => {
-            Error::new(Kind::Io, format!("cannot write into `{}`: it is no folder", folder.display()))
-        }
-        _ => cannot_write(folder, cause),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

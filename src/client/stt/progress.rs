@@ -12,7 +12,7 @@ use std::{
 const WORTH_SHOWING: f64 = 10.0;
 
 /// Narrower terminals get no bar, only numbers: what wraps cannot be taken away again.
-const ROOM_FOR_BAR: u16 = 70;
+pub(in crate::client) const ROOM_FOR_BAR: u16 = 70;
 
 /// The line, or nothing.
 pub(super) struct Progress(Option<Shown>);
@@ -104,7 +104,7 @@ impl Drop for Progress {
 }
 
 /// "12 s", "3 min", "2 h 5 min".
-fn in_words(left: Duration) -> String {
+pub(in crate::client) fn in_words(left: Duration) -> String {
     match left.as_secs() {
         seconds @ 0..90 => format!("{seconds} s"),
         seconds @ 90..5_400 => format!("{} min", seconds.div_ceil(60)),
@@ -112,7 +112,8 @@ fn in_words(left: Duration) -> String {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+/// A line of this shape.
+pub(in crate::client) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 

@@ -1,20 +1,12 @@
-//! Where spoken audio goes: a file that appears when it is whole, or a stream.
+//! One piece of audio on its way into a file or a stream.
 
+use super::place::Place;
 use crate::{
     audio::encode::{Container, Encoder},
-    client::{
-        output::Output,
-        target::{Device, Target, cannot_write},
-    },
+    client::output::Output,
     error::{Error, Kind, Result},
 };
-use rustix::fs::{OFlags, SeekFrom};
-use std::{
-    fs,
-    io::{Seek, Write},
-    path::{Path, PathBuf},
-};
-use tempfile::NamedTempFile;
+use std::path::Path;
 
 /// Takes audio.
 pub(super) struct Sink {
@@ -24,33 +16,18 @@ pub(super) struct Sink {
     encoder: Option<Encoder>,
 }
 
-/// Where bytes go.
-enum Place {
-    /// A file, written beside its place and renamed at the end.
-    File(Beside),
-    /// What cannot be replaced by renaming. Flows as it is made. Where stdout is a file, this is where we begin in it.
-    Stdout(Output, Option<u64>),
-    Device(Device),
-}
-
-/// A new file beside the place of the one that it will be.
-struct Beside {
-    new: NamedTempFile,
-    place: PathBuf,
-}
-
 impl Sink {
     /// Opens it, without touching what is there.
     ///
     /// # Errors
     /// `Io`, or `InvalidInput` for a folder.
     pub(super) fn open(path: &Path, container: Container, output: Output) -> Result<Self> {
-        let place = match Target::of(path)? {
-            Target::Stdout => Place::Stdout(output, place_in_file()),
-            Target::Device(device) => Place::Device(device),
-            Target::File(place, permissions) => Place::File(Beside::create(&place, permissions)?),
-        };
-        Ok(Self { place, container, encoder: None })
+        Ok(Self { place: Place::open(path, output)?, container, encoder: None })
+    }
+
+    /// Whether audio goes to stdout.
+    pub(super) fn is_stdout(&self) -> bool {
+        self.place.is_stdout()
     }
 
     /// Begins, at a rate in Hz.
@@ -62,7 +39,7 @@ impl Sink {
         self.place.write(&encoder.begin()?)
     }
 
-    /// Writes samples: 16 bits little-endian.
+    /// Writes samples, as the container takes them.
     ///
     /// # Errors
     /// `Io`; `Unsupported` for more than the container can hold.
@@ -84,84 +61,6 @@ impl Sink {
                 self.place.write_header_again(&header)?;
             }
         }
-        match self.place {
-            Place::File(beside) => beside.put_in_place(),
-            Place::Stdout(..) | Place::Device(..) => Ok(()),
-        }
-    }
-}
-
-/// Where in a file stdout stands, if it is one that we may go back in: not a pipe, nor opened for appending.
-fn place_in_file() -> Option<u64> {
-    let stdout = rustix::stdio::stdout();
-    let is_file = rustix::fs::fstat(stdout)
-        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile);
-    let appends = rustix::fs::fcntl_getfl(stdout).is_ok_and(|flags| flags.contains(OFlags::APPEND));
-    if !is_file || appends {
-        return None;
-    }
-    rustix::fs::seek(stdout, SeekFrom::Current(0)).ok()
-}
-
-impl Place {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        match self {
-            Place::File(beside) => beside.new.write_all(bytes).map_err(|cause| cannot_write(&beside.place, cause)),
-            Place::Stdout(output, _) => output.bytes(bytes),
-            Place::Device(device) => device.write(bytes),
-        }
-    }
-
-    /// Puts the header that knows the length over the first one, where that is possible; a stream does without.
-    fn write_header_again(&mut self, header: &[u8]) -> Result<()> {
-        match self {
-            Place::File(beside) => {
-                let file = beside.new.as_file_mut();
-                let written = file.rewind().and_then(|()| file.write_all(header));
-                written.map_err(|cause| cannot_write(&beside.place, cause))
-            }
-            Place::Stdout(output, Some(start)) => {
-                let go = |to| rustix::fs::seek(rustix::stdio::stdout(), to);
-                // Whoever writes there after us goes on behind the audio.
-                let Ok(end) = go(SeekFrom::Current(0)) else { return Ok(()) };
-                if go(SeekFrom::Start(*start)).is_ok() {
-                    output.bytes(header)?;
-                    go(SeekFrom::Start(end))
-                        .map_err(|cause| Error::new(Kind::Io, "cannot go back in standard output").because(cause))?;
-                }
-                Ok(())
-            }
-            Place::Stdout(_, None) | Place::Device(..) => Ok(()),
-        }
-    }
-}
-
-impl Beside {
-    fn create(place: &Path, permissions: Option<fs::Permissions>) -> Result<Self> {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = match place.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        // As any new file: the umask takes away from this.
-        let usual = fs::Permissions::from_mode(0o666);
-        let new = tempfile::Builder::new()
-            .prefix(".speechctl-")
-            .permissions(permissions.clone().unwrap_or(usual))
-            .tempfile_in(folder)
-            .map_err(|cause| cannot_write(place, cause))?;
-        if let Some(permissions) = permissions {
-            // Of one's own file; in the place of somebody else's stands one with the permissions of a new one.
-            new.as_file().set_permissions(permissions).unwrap_or_default();
-        }
-        Ok(Self { new, place: place.to_owned() })
-    }
-
-    fn put_in_place(self) -> Result<()> {
-        let place = self.place;
-        self.new.persist(&place).map(drop).map_err(|cause| cannot_write(&place, cause.error))
+        self.place.finish()
     }
 }

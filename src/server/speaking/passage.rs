@@ -48,8 +48,6 @@ pub(super) struct Passage<'a, L> {
     listener: &'a mut L,
     /// The sentence that is being heard, counted from 0.
     sentence: usize,
-    /// Whether the listener knows that it has begun.
-    is_begun: bool,
     /// Bytes of audio heard of it.
     bytes: usize,
     /// Marks heard of it.
@@ -68,19 +66,7 @@ impl<'a, L: Listener> Passage<'a, L> {
         voice: &'a str,
         listener: &'a mut L,
     ) -> Self {
-        Self {
-            script,
-            before,
-            request,
-            voice,
-            listener,
-            sentence: 0,
-            is_begun: false,
-            bytes: 0,
-            marks: 0,
-            earlier: 0,
-            rate: 0,
-        }
+        Self { script, before, request, voice, listener, sentence: 0, bytes: 0, marks: 0, earlier: 0, rate: 0 }
     }
 
     /// Speaks until all is said.
@@ -156,7 +142,6 @@ impl<'a, L: Listener> Passage<'a, L> {
                 self.go_on_to(worker, sentence).await?;
                 known_marks = 0;
             }
-            self.begin_sentence();
             for mark in chunk.marks {
                 // Those of an earlier try are known.
                 if known_marks > 0 {
@@ -184,19 +169,6 @@ impl<'a, L: Listener> Passage<'a, L> {
         Ok(Outcome::Done)
     }
 
-    /// Tells the listener once that the sentence begins, where sentences are told one by one.
-    fn begin_sentence(&mut self) {
-        let Script::Sentences(lines) = &self.script else { return };
-        if self.is_begun {
-            return;
-        }
-        self.is_begun = true;
-        let Some(line) = lines.get(self.sentence).filter(|_| self.request.marks) else { return };
-        let kind = MarkKind::Sentence;
-        let mark = SpeechMark { kind, sample: self.earlier, text: line.source(), name: String::new() };
-        self.listener.mark(mark);
-    }
-
     /// The audio is of a later sentence from here on.
     async fn go_on_to(&mut self, worker: &Worker, sentence: usize) -> Result<(), Failure> {
         let count = match &self.script {
@@ -208,7 +180,7 @@ impl<'a, L: Listener> Passage<'a, L> {
             return Err(Failure::Lost(worker.put_down(Cause::Lied(Lie::OtherRequest), detail).await));
         }
         self.earlier += self.bytes as u64 / 2;
-        (self.sentence, self.is_begun, self.bytes, self.marks) = (sentence, false, 0, 0);
+        (self.sentence, self.bytes, self.marks) = (sentence, 0, 0);
         Ok(())
     }
 
@@ -217,12 +189,17 @@ impl<'a, L: Listener> Passage<'a, L> {
         let kind = match mark.kind.as_str() {
             "word" => MarkKind::Word,
             "named" => MarkKind::Named,
-            // Sentences are told by who took the text apart.
+            "sentence" => MarkKind::Sentence,
             _ => return,
         };
         let byte = |at: i32| usize::try_from(at).unwrap_or(0);
         let (start, end) = (byte(mark.start), byte(mark.end));
-        let text = self.script.source_of(self.sentence, start..end.max(start));
+        let text = match (&self.script, kind) {
+            (Script::Sentences(lines), MarkKind::Sentence) => lines.get(self.sentence).map_or(0..0, Line::source),
+            // Where the engine found the sentences itself, they are told as we would have cut them.
+            (_, MarkKind::Sentence) => return,
+            _ => self.script.source_of(self.sentence, start..end.max(start)),
+        };
         let sample = self.earlier + u64::try_from(mark.sample).unwrap_or(0);
         if let (Script::Whole(whole), MarkKind::Word) = (&mut self.script, kind) {
             for sentence in whole.begun(text.start) {

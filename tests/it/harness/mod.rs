@@ -13,6 +13,7 @@ pub(crate) mod python;
 pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod speaker;
+pub(crate) mod talker;
 pub(crate) mod terminal;
 pub(crate) mod wav;
 pub(crate) mod worker;

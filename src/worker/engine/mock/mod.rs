@@ -220,6 +220,11 @@ impl Mock {
         if !silence.is_empty() && sink(Spoken::Audio(&silence)).is_break() {
             return Ok(ControlFlow::Break(()));
         }
+        let begins = |kind, sample: usize, text| Mark { kind, sample: sample as u64, text, name: String::new() };
+        let whole = begins(MarkKind::Sentence, silence.len(), 0..sentence.len());
+        if utterance.marks && sink(Spoken::Mark(whole)).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
         let mut is_space = true;
         for (index, character) in sentence.char_indices() {
             cancel.check()?;
@@ -227,8 +232,7 @@ impl Mock {
             if utterance.marks && is_space && !character.is_whitespace() {
                 let rest = sentence.get(index..).unwrap_or_default();
                 let word = rest.split_whitespace().next().unwrap_or_default();
-                let text = index..index + word.len();
-                let mark = Mark { kind: MarkKind::Word, sample: (*made - begun) as u64, text, name: String::new() };
+                let mark = begins(MarkKind::Word, *made - begun, index..index + word.len());
                 if sink(Spoken::Mark(mark)).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }

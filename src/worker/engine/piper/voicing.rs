@@ -43,6 +43,10 @@ impl Voicing<'_, '_> {
             if before + number as u64 > 0 {
                 self.silence(self.silence)?;
             }
+            if self.marks {
+                let (kind, sample) = (MarkKind::Sentence, self.samples);
+                (self.sink)(Spoken::Mark(Mark { kind, sample, text: 0..0, name: String::new() }))?;
+            }
         }
         self.sentence = Some(sentence);
         ControlFlow::Continue(())

@@ -1,0 +1,118 @@
+//! Lines of bytes, read as they are wanted, on a thread of their own. No line takes more memory than it may.
+
+use crate::error::{Error, Kind, Result};
+use std::{
+    io::{self, BufRead, BufReader, Read},
+    thread,
+};
+use tokio::sync::mpsc;
+
+/// The longest line, in bytes.
+const LONGEST: usize = 1024 * 1024;
+
+/// A line, or what is wrong with it. Counted from 1; those that are empty count too.
+type Line = (u64, Result<Vec<u8>>);
+
+/// Lines on their way.
+pub(super) struct Lines(mpsc::Receiver<Result<Line>>);
+
+impl Lines {
+    /// Begins to read what has this name.
+    ///
+    /// # Errors
+    /// `Internal` where the system gives no thread.
+    pub(super) fn open((source, name): (Box<dyn Read + Send>, String)) -> Result<Self> {
+        // A line that waits, beside the one that is spoken: more would be read ahead of results that decide about it.
+        let (sender, lines) = mpsc::channel(1);
+        let read = move || {
+            let mut source = BufReader::new(source);
+            let mut number = 0;
+            while let Some(line) = next(&mut source, &mut number, &name).transpose() {
+                let is_last = line.is_err();
+                if sender.blocking_send(line).is_err() || is_last {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("lines".to_owned())
+            .spawn(read)
+            .map_err(|cause| Error::new(Kind::Internal, "the system gives no thread to read lines").because(cause))?;
+        Ok(Self(lines))
+    }
+
+    /// The next line that is not empty; none at the end.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(super) async fn next(&mut self) -> Result<Option<Line>> {
+        self.0.recv().await.transpose()
+    }
+}
+
+fn next(source: &mut impl BufRead, number: &mut u64, name: &str) -> Result<Option<Line>> {
+    let cannot_read = |cause: io::Error| Error::new(Kind::Io, format!("cannot read {name}")).because(cause);
+    loop {
+        let mut line = Vec::new();
+        let most = LONGEST as u64 + 1;
+        if source.by_ref().take(most).read_until(b'\n', &mut line).map_err(cannot_read)? == 0 {
+            return Ok(None);
+        }
+        *number += 1;
+        let ends = line.last() == Some(&b'\n');
+        if !ends && line.len() > LONGEST {
+            skip_line(source).map_err(cannot_read)?;
+            let error = Error::invalid(format!("the line is longer than {LONGEST} bytes"));
+            return Ok(Some((*number, Err(error))));
+        }
+        // What Windows puts in front of a file.
+        if *number == 1 && line.starts_with(b"\xEF\xBB\xBF") {
+            line.drain(..3);
+        }
+        if !line.trim_ascii().is_empty() {
+            return Ok(Some((*number, Ok(line))));
+        }
+    }
+}
+
+fn skip_line(source: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let there = match source.fill_buf() {
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+            result => result?,
+        };
+        let end = there.iter().position(|byte| *byte == b'\n');
+        let count = end.map_or(there.len(), |at| at + 1);
+        source.consume(count);
+        if end.is_some() || count == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_and_long_ones_are_skipped() {
+        let longest = vec![b'x'; LONGEST];
+        let longer = vec![b'y'; 3 * LONGEST];
+        let bytes = [b"\xEF\xBB\xBFa\n\n \r\nb\r\n", &longest[..], b"\n", &longest, b"z\n", &longer, b"\nc"].concat();
+        let (mut source, mut number, mut lines) = (BufReader::with_capacity(7, &bytes[..]), 0, Vec::new());
+        while let Some((number, line)) = next(&mut source, &mut number, "x").expect("it can be read") {
+            lines.push((number, line.map_err(|error| error.to_string())));
+        }
+        let long = Err("the line is longer than 1048576 bytes".to_owned());
+        let all = [b"\n", &longest[..]].concat();
+        let expected = vec![
+            (1, Ok(b"a\n".to_vec())),
+            (4, Ok(b"b\r\n".to_vec())),
+            (5, Ok([&all[1..], b"\n"].concat())),
+            (6, long.clone()),
+            (7, long),
+            (8, Ok(b"c".to_vec())),
+        ];
+        assert!(lines == expected);
+    }
+}
