@@ -57,6 +57,7 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('--sentence-silence', '--sentence-silence', [CompletionResultType]::ParameterName, 'Silence between sentences, up to 60 [default: 0.2]')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where the audio goes; `-` is stdout; with `--jsonl` a folder [default: output.wav]')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where the audio goes; `-` is stdout; with `--jsonl` a folder [default: output.wav]')
+            [CompletionResult]::new('--device', '--device', [CompletionResultType]::ParameterName, 'Loudspeaker to play on: its id, its name, or a part of it [default: the system''s]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Shape of the audio [default: by the name of the file, else wav]')
             [CompletionResult]::new('--sample-rate', '--sample-rate', [CompletionResultType]::ParameterName, 'Rate of the audio, 8000 to 192000 [default: the voice''s own]')
             [CompletionResult]::new('--split-sentences', '--split-sentences', [CompletionResultType]::ParameterName, 'Write a file for each sentence into this folder, 0001.wav and so on; stdout tells file and text, with a tab between')
@@ -66,6 +67,8 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('--jsonl', '--jsonl', [CompletionResultType]::ParameterName, 'Speak many texts: stdin, or the file, has a JSON object on each line')
             [CompletionResult]::new('--ssml', '--ssml', [CompletionResultType]::ParameterName, 'The text is SSML, up to 256 KiB')
             [CompletionResult]::new('--normalize', '--normalize', [CompletionResultType]::ParameterName, 'Make each sentence as loud as can be')
+            [CompletionResult]::new('--play', '--play', [CompletionResultType]::ParameterName, 'Say it aloud, as it comes, instead of writing it; Ctrl-C is silence')
+            [CompletionResult]::new('--list-devices', '--list-devices', [CompletionResultType]::ParameterName, 'List the loudspeakers')
             [CompletionResult]::new('--output-raw', '--output-raw', [CompletionResultType]::ParameterName, 'As piper has it: `-o - --format pcm`')
             [CompletionResult]::new('--no-spawn', '--no-spawn', [CompletionResultType]::ParameterName, 'Do not start a private server where none is running')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON document')
@@ -209,7 +212,8 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
         'speechctl;serve' {
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Recogniser of requests that name none: a ggml model file, or `selftest`')
-            [CompletionResult]::new('--voice', '--voice', [CompletionResultType]::ParameterName, 'Voice of requests that name none [default: en-us; with `--worker tts=…`, that worker''s own]')
+            [CompletionResult]::new('--voice', '--voice', [CompletionResultType]::ParameterName, 'Voice of requests that name none, or a Piper voice''s .onnx file [default: en-us; with `--worker tts=…`, that worker''s own]')
+            [CompletionResult]::new('--lexicon', '--lexicon', [CompletionResultType]::ParameterName, 'Pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`; read again when the file changes')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads of an engine [default: the cores, at most 4]')
             [CompletionResult]::new('--drain-timeout', '--drain-timeout', [CompletionResultType]::ParameterName, 'How long open calls may take to end after SIGTERM')
             [CompletionResult]::new('--load-timeout', '--load-timeout', [CompletionResultType]::ParameterName, 'How long a model may take to load')
@@ -256,8 +260,8 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             break
         }
         'speechctl;worker' {
-            [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'The engine: whisper or espeak')
-            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'What the engine loads: a ggml model file, or `selftest`')
+            [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'The engine: whisper, espeak or piper')
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'What the engine loads: a ggml model file, `selftest`, or a Piper voice''s .onnx file')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'What callers call the model [default: the file''s name without its ending, `selftest`, `espeak`]')
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Serve any client: HOST:PORT (port 0: the system chooses) or unix:PATH [default: 127.0.0.1:50051 for recognisers, 127.0.0.1:50052 for synthesisers]')
             [CompletionResult]::new('--connect', '--connect', [CompletionResultType]::ParameterName, 'Offer this worker to a server''s registration port: HOST:PORT')

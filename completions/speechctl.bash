@@ -353,7 +353,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__serve)
-            opts="-q -v -h --listen --insecure --model --voice --threads --drain-timeout --load-timeout --hang-timeout --worker --registration --registration-token --spares --idle-timeout --self-check --worker-memory --state-folder --session-wait --linger --session-log --log-size --log-sync --max-sessions --quiet --verbose --help"
+            opts="-q -v -h --listen --insecure --model --voice --lexicon --threads --drain-timeout --load-timeout --hang-timeout --worker --registration --registration-token --spares --idle-timeout --self-check --worker-memory --state-folder --session-wait --linger --session-log --log-size --log-sync --max-sessions --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -369,6 +369,21 @@ _speechctl() {
                     ;;
                 --voice)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lexicon)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --threads)
@@ -735,7 +750,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__tts)
-            opts="-o -q -v -h --file --jsonl --ssml --voice --region --speed --pitch --volume --lexicon --speaker --seed --length-scale --noise-scale --noise-w --sentence-silence --normalize --output --format --output-raw --sample-rate --split-sentences --marks --server --no-spawn --timeout --json --quiet --verbose --help"
+            opts="-o -q -v -h --file --jsonl --ssml --voice --region --speed --pitch --volume --lexicon --speaker --seed --length-scale --noise-scale --noise-w --sentence-silence --normalize --output --play --device --list-devices --format --output-raw --sample-rate --split-sentences --marks --server --no-spawn --timeout --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -831,6 +846,10 @@ _speechctl() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

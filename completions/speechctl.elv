@@ -53,6 +53,7 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand --sentence-silence 'Silence between sentences, up to 60 [default: 0.2]'
             cand -o 'Where the audio goes; `-` is stdout; with `--jsonl` a folder [default: output.wav]'
             cand --output 'Where the audio goes; `-` is stdout; with `--jsonl` a folder [default: output.wav]'
+            cand --device 'Loudspeaker to play on: its id, its name, or a part of it [default: the system''s]'
             cand --format 'Shape of the audio [default: by the name of the file, else wav]'
             cand --sample-rate 'Rate of the audio, 8000 to 192000 [default: the voice''s own]'
             cand --split-sentences 'Write a file for each sentence into this folder, 0001.wav and so on; stdout tells file and text, with a tab between'
@@ -62,6 +63,8 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand --jsonl 'Speak many texts: stdin, or the file, has a JSON object on each line'
             cand --ssml 'The text is SSML, up to 256 KiB'
             cand --normalize 'Make each sentence as loud as can be'
+            cand --play 'Say it aloud, as it comes, instead of writing it; Ctrl-C is silence'
+            cand --list-devices 'List the loudspeakers'
             cand --output-raw 'As piper has it: `-o - --format pcm`'
             cand --no-spawn 'Do not start a private server where none is running'
             cand --json 'Print one JSON document'
@@ -194,7 +197,8 @@ set edit:completion:arg-completer[speechctl] = {|@words|
         &'speechctl;serve'= {
             cand --listen 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once'
             cand --model 'Recogniser of requests that name none: a ggml model file, or `selftest`'
-            cand --voice 'Voice of requests that name none [default: en-us; with `--worker tts=…`, that worker''s own]'
+            cand --voice 'Voice of requests that name none, or a Piper voice''s .onnx file [default: en-us; with `--worker tts=…`, that worker''s own]'
+            cand --lexicon 'Pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`; read again when the file changes'
             cand --threads 'Threads of an engine [default: the cores, at most 4]'
             cand --drain-timeout 'How long open calls may take to end after SIGTERM'
             cand --load-timeout 'How long a model may take to load'
@@ -238,8 +242,8 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand --help 'Print help'
         }
         &'speechctl;worker'= {
-            cand --engine 'The engine: whisper or espeak'
-            cand --model 'What the engine loads: a ggml model file, or `selftest`'
+            cand --engine 'The engine: whisper, espeak or piper'
+            cand --model 'What the engine loads: a ggml model file, `selftest`, or a Piper voice''s .onnx file'
             cand --name 'What callers call the model [default: the file''s name without its ending, `selftest`, `espeak`]'
             cand --listen 'Serve any client: HOST:PORT (port 0: the system chooses) or unix:PATH [default: 127.0.0.1:50051 for recognisers, 127.0.0.1:50052 for synthesisers]'
             cand --connect 'Offer this worker to a server''s registration port: HOST:PORT'

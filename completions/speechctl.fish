@@ -52,6 +52,7 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l noise-scale 
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l noise-w -d 'How much the length of sounds varies, 0 to 2 [default: the voice\'s own]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l sentence-silence -d 'Silence between sentences, up to 60 [default: 0.2]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -s o -l output -d 'Where the audio goes; `-` is stdout; with `--jsonl` a folder [default: output.wav]' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l device -d 'Loudspeaker to play on: its id, its name, or a part of it [default: the system\'s]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l format -d 'Shape of the audio [default: by the name of the file, else wav]' -r -f -a "wav\t'WAV, 16 bits'
 pcm\t'Bare samples: signed 16 bits little-endian'
 f32\t'Bare samples: 32-bit floats little-endian'
@@ -65,6 +66,8 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l timeout -d '
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l jsonl -d 'Speak many texts: stdin, or the file, has a JSON object on each line'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l ssml -d 'The text is SSML, up to 256 KiB'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l normalize -d 'Make each sentence as loud as can be'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l play -d 'Say it aloud, as it comes, instead of writing it; Ctrl-C is silence'
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l list-devices -d 'List the loudspeakers'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l output-raw -d 'As piper has it: `-o - --format pcm`'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l no-spawn -d 'Do not start a private server where none is running'
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l json -d 'Print one JSON document'
@@ -157,7 +160,8 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish
 complete -c speechctl -n "__fish_speechctl_using_subcommand sessions; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l listen -d 'Where to listen: HOST:PORT (port 0: the system chooses) or unix:PATH; may be given more than once' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l model -d 'Recogniser of requests that name none: a ggml model file, or `selftest`' -r
-complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l voice -d 'Voice of requests that name none [default: en-us; with `--worker tts=…`, that worker\'s own]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l voice -d 'Voice of requests that name none, or a Piper voice\'s .onnx file [default: en-us; with `--worker tts=…`, that worker\'s own]' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l lexicon -d 'Pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`; read again when the file changes' -r -F
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l threads -d 'Threads of an engine [default: the cores, at most 4]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l drain-timeout -d 'How long open calls may take to end after SIGTERM' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand serve" -l load-timeout -d 'How long a model may take to load' -r
@@ -188,8 +192,8 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand completions" -s h -l
 complete -c speechctl -n "__fish_speechctl_using_subcommand man" -s q -l quiet -d 'Say nothing but results and errors'
 complete -c speechctl -n "__fish_speechctl_using_subcommand man" -s v -l verbose -d 'Tell more on stderr; twice tells all'
 complete -c speechctl -n "__fish_speechctl_using_subcommand man" -s h -l help -d 'Print help'
-complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l engine -d 'The engine: whisper or espeak' -r
-complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l model -d 'What the engine loads: a ggml model file, or `selftest`' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l engine -d 'The engine: whisper, espeak or piper' -r
+complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l model -d 'What the engine loads: a ggml model file, `selftest`, or a Piper voice\'s .onnx file' -r -F
 complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l name -d 'What callers call the model [default: the file\'s name without its ending, `selftest`, `espeak`]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l listen -d 'Serve any client: HOST:PORT (port 0: the system chooses) or unix:PATH [default: 127.0.0.1:50051 for recognisers, 127.0.0.1:50052 for synthesisers]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand worker" -l connect -d 'Offer this worker to a server\'s registration port: HOST:PORT' -r
