@@ -4,9 +4,11 @@
 //! does that part then.
 
 use super::{
+    fuse::fuse,
     graph::Sliding,
-    kernel::{Join, Map, Weights},
+    kernel::Weights,
     onnx::{Graph, Node},
+    pointwise::{self, Join, Map},
     tape::{Action, Column, Register, Step, Tape, View},
 };
 use std::collections::{HashMap, HashSet};
@@ -168,7 +170,7 @@ impl<'a> Compiler<'a> {
             Value::Signal(input) => self.step(input.rows.len(), self.rate(&input), Action::Map { input, map }),
             Value::Number(number) => {
                 let mut out = [0.0];
-                super::kernel::map(map, &[number], &mut out);
+                pointwise::map(map, &[number], &mut out);
                 Value::Number(out[0])
             }
             other => return Err(format!("of {other:?}")),
@@ -368,57 +370,4 @@ impl<'a> Compiler<'a> {
         let inputs = views.into_iter().map(|view| (view, false)).collect();
         Ok(self.step(rows, rate, Action::Stack { inputs }))
     }
-}
-
-/// Saves passes over memory: what is added to a convolution is added while its sums are still in registers, and a
-/// scaling goes into the activation after it.
-fn fuse(mut tape: Tape) -> Tape {
-    let mut uses = vec![0; tape.registers.len()];
-    uses[tape.output.register] += 1;
-    for step in &tape.steps {
-        for register in step.registers() {
-            uses[register] += 1;
-        }
-    }
-    let mut steps: Vec<Step> = Vec::with_capacity(tape.steps.len());
-    for step in tape.steps {
-        let whole = |view: &View| uses[view.register] == 1 && view.rows.len() == tape.registers[view.register].rows;
-        // The step just before is the one that is always still possible to change: nothing lies between.
-        let fused = match (&step.action, steps.last_mut()) {
-            (
-                Action::Join { a, b, join: Join::Add },
-                Some(Step { action: Action::Convolve { residual: residual @ None, .. }, output }),
-            ) => {
-                let other = if a.register == *output && whole(a) && b.register != *output {
-                    Some(b)
-                } else if b.register == *output && whole(b) && a.register != *output {
-                    Some(a)
-                } else {
-                    None
-                };
-                other.is_some_and(|other| {
-                    *residual = Some(other.clone());
-                    *output = step.output;
-                    true
-                })
-            }
-            (
-                Action::Map { input, map: Map::ScaledLeaky(1.0, slope) },
-                Some(Step { action: Action::Map { map, .. }, output }),
-            ) => match map {
-                Map::Affine(scale, 0.0) if input.register == *output && whole(input) => {
-                    *map = Map::ScaledLeaky(*scale, *slope);
-                    *output = step.output;
-                    true
-                }
-                _ => false,
-            },
-            _ => false,
-        };
-        if !fused {
-            steps.push(step);
-        }
-    }
-    tape.steps = steps;
-    tape
 }

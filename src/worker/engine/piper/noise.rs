@@ -1,4 +1,5 @@
-//! The noise that makes a voice vary, from a seed: the same seed gives the same samples on every machine.
+//! The noise that makes a voice vary, from a seed: the same seed gives the same noise on every machine. (The speech made
+//! of it is the same on one machine; another instruction set may round it differently.)
 //!
 //! xoshiro256++ 1.0 (Blackman and Vigna, <https://prng.di.unimi.it>), its state filled by SplitMix64, gives uniform
 //! numbers; the Box-Muller transform makes them normal, in 64 bits and with libm's own functions, which unlike a

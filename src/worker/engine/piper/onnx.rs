@@ -2,122 +2,18 @@
 //!
 //! rten shows neither the kinds of a model's operators nor their attributes, and it may optimise away any value that is
 //! no input or output. So we read the graph ourselves, find where it can be cut, and hand rten each part as a model of
-//! its own, in which the cuts are inputs and outputs. The messages are those of `onnx.proto3` (ONNX 1.16), with the
-//! fields that matter; nodes and weights that go into a part are copied byte for byte, fields unknown to us included.
+//! its own, in which the cuts are inputs and outputs. Nodes and weights that go into a part are copied byte for byte, fields unknown to us included.
 
 use crate::error::{Error, Result};
 use prost::{Message, bytes::Bytes};
+use proto::{Attribute, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use std::collections::{HashMap, HashSet};
+
+mod proto;
 
 /// `TensorProto.DataType`: 32-bit floats, and 64-bit integers.
 pub(super) const FLOAT: i32 = 1;
 pub(super) const INT64: i32 = 7;
-
-#[derive(Clone, PartialEq, Message)]
-struct ModelProto {
-    #[prost(int64, tag = "1")]
-    ir_version: i64,
-    #[prost(message, optional, tag = "7")]
-    graph: Option<GraphProto>,
-    #[prost(bytes = "bytes", repeated, tag = "8")]
-    opset_import: Vec<Bytes>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct GraphProto {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    node: Vec<Bytes>,
-    #[prost(bytes = "bytes", repeated, tag = "5")]
-    initializer: Vec<Bytes>,
-    #[prost(bytes = "bytes", repeated, tag = "11")]
-    input: Vec<Bytes>,
-    #[prost(bytes = "bytes", repeated, tag = "12")]
-    output: Vec<Bytes>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct NodeProto {
-    #[prost(string, repeated, tag = "1")]
-    input: Vec<String>,
-    #[prost(string, repeated, tag = "2")]
-    output: Vec<String>,
-    #[prost(string, tag = "4")]
-    op_type: String,
-    #[prost(message, repeated, tag = "5")]
-    attribute: Vec<Attribute>,
-}
-
-/// An attribute of a node: one of its fields holds the value.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Attribute {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(float, tag = "2")]
-    f: f32,
-    #[prost(int64, tag = "3")]
-    i: i64,
-    #[prost(bytes = "bytes", tag = "4")]
-    s: Bytes,
-    #[prost(message, optional, tag = "5")]
-    t: Option<TensorProto>,
-    #[prost(message, optional, tag = "6")]
-    g: Option<GraphProto>,
-    #[prost(int64, repeated, packed = "false", tag = "8")]
-    ints: Vec<i64>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TensorProto {
-    #[prost(int64, repeated, packed = "false", tag = "1")]
-    dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    data_type: i32,
-    #[prost(float, repeated, tag = "4")]
-    float_data: Vec<f32>,
-    #[prost(int64, repeated, tag = "7")]
-    int64_data: Vec<i64>,
-    #[prost(string, tag = "8")]
-    name: String,
-    #[prost(bytes = "bytes", tag = "9")]
-    raw_data: Bytes,
-    #[prost(int32, tag = "14")]
-    data_location: i32,
-}
-
-/// Only the name of a message whose name is field 1 or, for a tensor, 8.
-#[derive(Clone, PartialEq, Message)]
-struct ValueInfoProto {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, optional, tag = "2")]
-    of: Option<TypeProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TypeProto {
-    #[prost(message, optional, tag = "1")]
-    tensor: Option<TensorType>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TensorType {
-    #[prost(int32, tag = "1")]
-    elem_type: i32,
-    #[prost(message, optional, tag = "2")]
-    shape: Option<ShapeProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ShapeProto {
-    #[prost(message, repeated, tag = "1")]
-    dim: Vec<DimProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct DimProto {
-    #[prost(int64, tag = "1")]
-    dim_value: i64,
-}
 
 /// One operation.
 #[derive(Debug)]
@@ -425,47 +321,5 @@ fn floats(tensor: &TensorProto) -> Option<Floats> {
     (places.checked_mul(4) == Some(bytes.len())).then_some(Floats { dims, bytes })
 }
 
-/// The same file with other operations: `change` gets each node's operation and first output.
 #[cfg(test)]
-pub(super) fn with_operations(file: &[u8], change: impl Fn(&str, &str) -> Option<&'static str>) -> Vec<u8> {
-    let mut model = ModelProto::decode(file).unwrap();
-    for bytes in &mut model.graph.as_mut().unwrap().node {
-        let mut node = NodeProto::decode(bytes.clone()).unwrap();
-        let output = node.output.first().cloned().unwrap_or_default();
-        if let Some(operation) = change(&node.op_type, &output) {
-            node.op_type = operation.into();
-            *bytes = node.encode_to_vec().into();
-        }
-    }
-    model.encode_to_vec()
-}
-
-/// The same file with another name for one of its inputs, everywhere.
-#[cfg(test)]
-pub(super) fn with_input(file: &[u8], from: &str, to: &str) -> Vec<u8> {
-    let mut model = ModelProto::decode(file).unwrap();
-    for bytes in &mut model.graph.as_mut().unwrap().input {
-        let mut info = ValueInfoProto::decode(bytes.clone()).unwrap();
-        if info.name == from {
-            info.name = to.into();
-            *bytes = info.encode_to_vec().into();
-        }
-    }
-    model.encode_to_vec()
-}
-
-/// The same file with one weight's first value replaced.
-#[cfg(test)]
-pub(super) fn with_weight(file: &[u8], name: &str, value: f32) -> Vec<u8> {
-    let mut model = ModelProto::decode(file).unwrap();
-    for bytes in &mut model.graph.as_mut().unwrap().initializer {
-        let mut tensor = TensorProto::decode(bytes.clone()).unwrap();
-        if tensor.name == name {
-            let mut data = tensor.raw_data.to_vec();
-            data.as_chunks_mut().0.fill(value.to_le_bytes());
-            tensor.raw_data = data.into();
-            *bytes = tensor.encode_to_vec().into();
-        }
-    }
-    model.encode_to_vec()
-}
+pub(super) mod edit;

@@ -4,7 +4,10 @@
 //! each says which times of its inputs it needs. So a window costs little more than its share of the whole, and is equal
 //! to the bit to the same stretch of the whole.
 
-use super::kernel::{self, Join, Map, Plane, Rows, Weights};
+use super::{
+    kernel::{self, Plane, Rows, Weights},
+    pointwise::{self, Join, Map},
+};
 use std::ops::Range;
 
 /// Rows of a register.
@@ -259,13 +262,13 @@ fn perform(action: &Action, planes: &[Plane], columns: &[Vec<f32>], phased: &mut
         Action::Map { input, map } => {
             for row in 0..output.rows {
                 let source = part(planes, input, row, output);
-                kernel::map(*map, source, output.row_mut(row));
+                pointwise::map(*map, source, output.row_mut(row));
             }
         }
         Action::Join { a, b, join } => {
             for row in 0..output.rows {
                 let (a, b) = (part(planes, a, row, output), part(planes, b, row, output));
-                kernel::join(*join, a, b, output.row_mut(row));
+                pointwise::join(*join, a, b, output.row_mut(row));
             }
         }
         Action::Shade { input, column, join, column_first } => {

@@ -1,7 +1,7 @@
 //! Voices that load, voices that do not, and whether our way to compute one is rten's.
 
 use super::*;
-use crate::worker::engine::piper::onnx::{with_input, with_operations, with_weight};
+use crate::worker::engine::piper::onnx::edit::{with_input, with_operations, with_weight};
 use std::path::PathBuf;
 
 pub(crate) fn path(name: &str) -> PathBuf {

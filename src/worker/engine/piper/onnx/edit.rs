@@ -1,0 +1,45 @@
+//! Changes voices, so that tests have broken and unusual ones.
+
+use super::*;
+
+/// The same file with other operations: `change` gets each node's operation and first output.
+pub(crate) fn with_operations(file: &[u8], change: impl Fn(&str, &str) -> Option<&'static str>) -> Vec<u8> {
+    let mut model = ModelProto::decode(file).unwrap();
+    for bytes in &mut model.graph.as_mut().unwrap().node {
+        let mut node = NodeProto::decode(bytes.clone()).unwrap();
+        let output = node.output.first().cloned().unwrap_or_default();
+        if let Some(operation) = change(&node.op_type, &output) {
+            node.op_type = operation.into();
+            *bytes = node.encode_to_vec().into();
+        }
+    }
+    model.encode_to_vec()
+}
+
+/// The same file with another name for one of its inputs, everywhere.
+pub(crate) fn with_input(file: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut model = ModelProto::decode(file).unwrap();
+    for bytes in &mut model.graph.as_mut().unwrap().input {
+        let mut info = ValueInfoProto::decode(bytes.clone()).unwrap();
+        if info.name == from {
+            info.name = to.into();
+            *bytes = info.encode_to_vec().into();
+        }
+    }
+    model.encode_to_vec()
+}
+
+/// The same file with one weight's first value replaced.
+pub(crate) fn with_weight(file: &[u8], name: &str, value: f32) -> Vec<u8> {
+    let mut model = ModelProto::decode(file).unwrap();
+    for bytes in &mut model.graph.as_mut().unwrap().initializer {
+        let mut tensor = TensorProto::decode(bytes.clone()).unwrap();
+        if tensor.name == name {
+            let mut data = tensor.raw_data.to_vec();
+            data.as_chunks_mut().0.fill(value.to_le_bytes());
+            tensor.raw_data = data.into();
+            *bytes = tensor.encode_to_vec().into();
+        }
+    }
+    model.encode_to_vec()
+}
