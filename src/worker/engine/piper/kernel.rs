@@ -73,7 +73,7 @@ impl Plane {
 /// The weights of a convolution, in the order in which the kernel reads them.
 #[derive(Debug)]
 pub(super) struct Weights {
-    /// Blocks of [`tile_rows`] outputs; in each, inputs; in each, taps; in each, the outputs.
+    /// Blocks of `tile_rows` outputs; in each, inputs; in each, taps; in each, the outputs.
     packed: Vec<f32>,
     bias: Vec<f32>,
     tile: usize,
