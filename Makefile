@@ -35,10 +35,10 @@ completions: build
 # its own, for whisper.cpp is compiled for this machine's processor otherwise. Its addresses are packed, which
 # takes 640 KiB off: the linker and the C library of Debian 12 can do that.
 dist:
-	GGML_NATIVE=OFF cargo rustc --profile dist --bin speechctl --target-dir target/dist -- -C target-feature=+crt-static \
+	GGML_NATIVE=OFF cargo rustc --release --config build-support/dist.toml --bin speechctl --target-dir target/dist -- -C target-feature=+crt-static \
 		-C link-arg=-Wl,-z,pack-relative-relocs
-	strip -o target/dist/speechctl target/dist/dist/speechctl
-	target/dist/dist/speechctl --version
+	strip -o target/dist/speechctl target/dist/release/speechctl
+	target/dist/release/speechctl --version
 	@ls -l target/dist/speechctl
 
 # A table of speed and size beside other programs; benches/README.md says what it needs.
