@@ -63,10 +63,13 @@ fn every_container_rate_and_channel_count_gives_the_same_transcript() {
         }
     }
     let flags = ["stt", "--model", "selftest", "--beam", "1", "--format", "jsonl"];
-    let args: Vec<&str> = flags.into_iter().chain(names.iter().map(String::as_str)).collect();
-    let shown = sandbox.run(&args).good_text();
-    let events: Vec<serde_json::Value> =
-        shown.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
+    let mut events: Vec<serde_json::Value> = Vec::new();
+    // Not all in one go: that would take about as long as a program of ours may.
+    for some in names.chunks(names.len().div_ceil(4)) {
+        let args: Vec<&str> = flags.into_iter().chain(some.iter().map(String::as_str)).collect();
+        let shown = sandbox.run(&args).good_text();
+        events.extend(shown.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("it is JSON")));
+    }
     for name in &names {
         let of_file = |event: &&serde_json::Value| event["file"] == name.as_str();
         let said: Vec<&str> = events.iter().filter(of_file).filter_map(|event| event["text"].as_str()).collect();
