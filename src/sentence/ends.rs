@@ -61,6 +61,7 @@ impl Candidate<'_> {
                     end += 2;
                 }
                 Role::Gap(_) => return Ok(self.ends_before_gap(end + 1)?.then_some(end)),
+                Role::Text if end <= self.at + MAX_CLOSERS && extends(next.character) => end += 1,
                 _ => return Ok(self.ends_without_gap(next).then_some(end)),
             }
         }
@@ -74,12 +75,11 @@ impl Candidate<'_> {
 
     fn ends_without_gap(&self, next: Atom) -> bool {
         let Some(character) = next.text() else { return self.mark == Mark::Hard };
-        if characters::mark(character).is_some() {
+        if characters::mark(character).is_some() || extends(character) {
             return false;
         }
         match self.mark {
             Mark::Hard if self.buffer.get(self.at).and_then(Atom::text) == Some('．') => !character.is_numeric(),
-            Mark::Hard if extends(character) => false,
             Mark::Hard => !characters::is_clause_mark(character) && !self.goes_on_quoting(character),
             // Chinese and Japanese with the marks of ASCII.
             Mark::Strong => characters::is_wide(character),

@@ -23,20 +23,23 @@ pub(super) fn cut(buffer: &Buffer, at: usize) -> usize {
 fn ends_clause(buffer: &Buffer, cut: usize) -> bool {
     let Some(mark) = buffer.text_before(cut) else { return false };
     let Some(next) = buffer.get(cut) else { return false };
-    is_wide_clause_mark(mark) && !next.text().is_some_and(is_closer) || is_clause_mark(mark) && next.is_gap()
+    let goes_on = next.text().is_some_and(|next| is_closer(next) || is_joined(mark, next));
+    is_wide_clause_mark(mark) && !goes_on || is_clause_mark(mark) && next.is_gap()
 }
 
-/// A cut within a word: not before a combining mark, nor before what closes, if a better place is near. Never within
+/// A cut within a word: not before what closes, if a better place is near, nor before a combining mark. Never within
 /// phonemes, which are shorter than a sentence.
 fn hard(buffer: &Buffer, at: usize) -> usize {
-    let is_good = |cut: &usize| match (buffer.before(*cut), buffer.get(*cut)) {
-        (Some(before), Some(next)) if next.role == Role::Text => {
-            let goes_on = is_closer(next.character) || characters::mark(next.character).is_some();
-            !is_joined(before.character, next.character) && !goes_on
-        }
+    let is_whole = |cut: &usize| match (buffer.before(*cut), buffer.get(*cut)) {
+        (Some(before), Some(next)) if next.role == Role::Text => !is_joined(before.character, next.character),
         (_, next) => next.is_some_and(|next| next.role == Role::Phonemes),
     };
+    let is_good = |cut: &usize| {
+        let next = buffer.get(*cut).and_then(Atom::text);
+        is_whole(cut) && !next.is_some_and(|next| is_closer(next) || characters::mark(next).is_some())
+    };
     let is_possible = |cut: &usize| buffer.get(*cut).is_some_and(|next| next.role != Role::PhonemesGoOn);
-    let near = (at.saturating_sub(MAX_JOINED).max(1)..=at).rev().find(is_good);
-    near.or_else(|| (1..=at).rev().find(is_possible)).unwrap_or(at).max(1)
+    let near = || (at.saturating_sub(MAX_JOINED).max(1)..=at).rev();
+    let cut = near().find(is_good).or_else(|| near().find(is_whole));
+    cut.or_else(|| (1..=at).rev().find(is_possible)).unwrap_or(at).max(1)
 }

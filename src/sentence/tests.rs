@@ -261,6 +261,11 @@ fn what_is_too_long_is_cut_at_a_clause_else_a_space_else_anywhere() {
     assert!(families.len() > 1 && families.iter().all(|sentence| sentence.text.starts_with('👩')));
     let flags = split(&"🇩🇪".repeat(400), "en");
     assert!(flags.len() > 1);
+    let joined = |text: &str, joiner: char| !split(text, "en").iter().any(|sentence| sentence.text.starts_with(joiner));
+    assert!(joined(&format!("{}、\u{FE00}{}", "\"".repeat(150), "。".repeat(100)), '\u{FE00}'), "behind a clause mark");
+    assert!(joined("1. ． »\u{200B}", '\u{200B}'), "behind what closes with a space before it");
+    let mut runs = (370..400).map(|count| format!("\",{}」\u{200B}.", ".".repeat(count)));
+    assert!(runs.all(|run| joined(&run, '\u{200B}')), "behind a long run of marks");
     let phonemes = split(&format!("{} [[{}]]", "x".repeat(300), "a".repeat(200)), "en");
     assert_eq!(texts(&phonemes)[1], format!("[[{}]]", "a".repeat(200)));
 }
