@@ -1,7 +1,11 @@
 //! The words that all parts share: positions, segments, voices, models.
 
 use crate::error::{Error, Result};
-use std::{fmt, ops::Range, path::PathBuf};
+use std::{
+    fmt,
+    ops::{Range, RangeInclusive},
+    path::PathBuf,
+};
 
 /// What identifies a build to other processes: its engines give the same answers as those of another of the same name.
 pub(crate) const BUILD_ID: &str = concat!(env!("CARGO_PKG_VERSION"), "-3");
@@ -134,6 +138,20 @@ pub(crate) fn is_unspaced(character: char) -> bool {
         | '\u{20000}'..='\u{3FFFF}')
 }
 
+/// A number that somebody asks for in this field, if it lies in its range.
+///
+/// # Errors
+/// `InvalidInput`, naming the field.
+pub(crate) fn in_range(field: &str, value: Option<f32>, range: RangeInclusive<f32>) -> Result<Option<f32>> {
+    match value {
+        Some(value) if !range.contains(&value) => {
+            let message = format!("{field} {value} is not in {} to {}", range.start(), range.end());
+            Err(Error::invalid(message).in_field(field))
+        }
+        _ => Ok(value),
+    }
+}
+
 /// Where in spoken audio something begins to sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -156,6 +174,22 @@ pub(crate) enum MarkKind {
     Word,
     /// SSML's `<mark>`.
     Named,
+}
+
+impl MarkKind {
+    /// The word for it, on the wire to a worker and in files.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            MarkKind::Sentence => "sentence",
+            MarkKind::Word => "word",
+            MarkKind::Named => "named",
+        }
+    }
+
+    /// The kind that a word stands for.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        [MarkKind::Sentence, MarkKind::Word, MarkKind::Named].into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// A voice that can speak.

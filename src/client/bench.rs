@@ -91,12 +91,6 @@ fn model(name: &str) -> Result<String> {
     if is_path(name) { absolute_path(name) } else { Ok(name.to_owned()) }
 }
 
-/// A document for a script.
-fn to_json(document: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string_pretty(document)
-        .map_err(|cause| Error::new(Kind::Internal, "cannot write JSON").because(cause))
-}
-
 /// A seed of chance, small enough to be typed again.
 fn chance() -> u64 {
     let mut bytes = [0; 4];

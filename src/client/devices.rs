@@ -2,7 +2,7 @@
 
 use crate::{
     client::{
-        Context,
+        Context, json,
         output::printable,
         sound::{self, Device, Role},
     },
@@ -42,9 +42,7 @@ pub(super) async fn list(role: Role, is_json: bool, context: &Context) -> Result
     let devices = sound::devices(role).await?;
     if is_json {
         let document = Document { version: 1, devices: devices.iter().map(Entry::from).collect() };
-        let json = serde_json::to_string_pretty(&document)
-            .map_err(|cause| Error::new(Kind::Internal, "cannot write JSON").because(cause))?;
-        return context.output.line(&json);
+        return context.output.line(&json::document(&document)?);
     }
     if devices.is_empty() {
         return Err(Error::new(

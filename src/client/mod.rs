@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 mod devices;
 mod failure;
+mod json;
 mod mic;
 pub(crate) mod output;
 pub(crate) mod ps;

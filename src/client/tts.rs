@@ -17,7 +17,7 @@ mod utf8;
 use crate::{
     audio::encode::Container,
     client::{
-        Context, devices,
+        Context, devices, json,
         output::Output,
         sound::Role,
         speaker::{self, Loudspeaker},
@@ -181,9 +181,7 @@ fn report(args: &Args, place: &Path, spoken: &Spoken, output: Output) -> Result<
             duration,
             sentences: is_split.then_some(&spoken.sentences),
         };
-        let json = serde_json::to_string_pretty(&report)
-            .map_err(|cause| Error::new(Kind::Internal, "cannot write JSON").because(cause))?;
-        return output.line(&json);
+        return output.line(&json::document(&report)?);
     }
     if is_split {
         output.note(&format!("{name}: {} sentences, {duration:.1} s, {voice}", spoken.files));

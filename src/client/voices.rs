@@ -1,7 +1,7 @@
 //! `speechctl voices`: who can speak.
 
 use crate::{
-    client::{ConnectArgs, Connection, Context, output::printable},
+    client::{ConnectArgs, Connection, Context, json, output::printable},
     error::{Error, Kind, Result},
     proto::v1,
 };
@@ -66,9 +66,7 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
         return Err(Error::new(Kind::NotFound, message));
     }
     if args.connect.json {
-        let json = serde_json::to_string_pretty(&document)
-            .map_err(|cause| Error::new(Kind::Internal, "cannot write JSON").because(cause))?;
-        return output.line(&json);
+        return output.line(&json::document(&document)?);
     }
     output.bytes(table(&document).as_bytes())?;
     output.note(&format!("Each takes a variant, as in en-us+f3: {}.", document.variants.join(", ")));

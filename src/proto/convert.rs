@@ -2,7 +2,7 @@
 
 use crate::{
     proto::{stt, tts, v1},
-    speech::{Gender, Mark, MarkKind, Samples, Segment, Voice, Word},
+    speech::{Gender, Mark, Samples, Segment, Voice, Word},
 };
 
 /// Chained to a worker's reply: our segments in its words, seconds from the start of the window.
@@ -106,13 +106,8 @@ impl From<Voice> for tts::VoiceInfoProto {
 impl From<Mark> for tts::Mark {
     fn from(mark: Mark) -> Self {
         let number = |at: usize| i32::try_from(at).unwrap_or(i32::MAX);
-        let kind = match mark.kind {
-            MarkKind::Sentence => "sentence",
-            MarkKind::Word => "word",
-            MarkKind::Named => "named",
-        };
         tts::Mark {
-            kind: kind.to_owned(),
+            kind: mark.kind.word().to_owned(),
             sample: i64::try_from(mark.sample).unwrap_or(i64::MAX),
             start: number(mark.text.start),
             end: number(mark.text.end),

@@ -4,6 +4,7 @@ use crate::{
     audio,
     error::{Error, Result},
     proto::tts as pb,
+    speech::in_range,
     worker::{
         calls::{Calls, Running},
         engine::{Lie, Scales, Script, Utterance},
@@ -114,16 +115,16 @@ fn utterance(request: pb::SynthesizeRequest) -> Result<Utterance> {
         speaker: request.speaker,
         seed: request.seed,
         scales: Scales {
-            length: checked(request.length_scale, 0.1..=10.0, "length_scale")?,
-            noise: checked(request.noise_scale, 0.0..=2.0, "noise_scale")?,
-            noise_w: checked(request.noise_w, 0.0..=2.0, "noise_w")?,
+            length: in_range("length_scale", request.length_scale, 0.1..=10.0)?,
+            noise: in_range("noise_scale", request.noise_scale, 0.0..=2.0)?,
+            noise_w: in_range("noise_w", request.noise_w, 0.0..=2.0)?,
         },
-        silence: checked(request.sentence_silence, 0.0..=60.0, "sentence_silence")?,
+        silence: in_range("sentence_silence", request.sentence_silence, 0.0..=60.0)?,
         normalize: request.normalize,
         marks: request.marks,
         speed: factor(request.speed, 0.25..=4.0, "speed")?,
         pitch: factor(request.pitch, 0.5..=2.0, "pitch")?,
-        volume: checked(request.volume, 0.0..=2.0, "volume")?.unwrap_or(1.0),
+        volume: in_range("volume", request.volume, 0.0..=2.0)?.unwrap_or(1.0),
     })
 }
 
@@ -148,18 +149,7 @@ fn code_of(language: String) -> String {
 /// A factor in its range; 0 stands for 1.
 fn factor(value: f32, range: std::ops::RangeInclusive<f32>, field: &str) -> Result<f32> {
     let value = Some(value).filter(|value| *value != 0.0);
-    Ok(checked(value, range, field)?.unwrap_or(1.0))
-}
-
-/// A number in its range, if there is one.
-fn checked(value: Option<f32>, range: std::ops::RangeInclusive<f32>, field: &str) -> Result<Option<f32>> {
-    match value {
-        Some(value) if !range.contains(&value) => {
-            let message = format!("{field} {value} is not in {} to {}", range.start(), range.end());
-            Err(Error::invalid(message).in_field(field))
-        }
-        _ => Ok(value),
-    }
+    Ok(in_range(field, value, range)?.unwrap_or(1.0))
 }
 
 /// The rate that is wanted; `None` for the voice's own.

@@ -1,12 +1,13 @@
 //! Piper voices: a test voice that is small enough to be here, with laws that can be counted.
 
 use crate::harness::{
-    calls::field_of,
+    calls::{field_of, synthesize},
     pb::{block_on, speech, v1},
     process::{Sandbox, send_signal},
     sample,
     server::Server,
     speaker::{Speaker, voice},
+    wav,
 };
 use std::{fs, path::Path};
 use tonic::{Code, Status};
@@ -33,17 +34,9 @@ fn text(voice_name: &str, text: &str) -> v1::SynthesizeRequest {
 
 /// What a call gives: samples, and marks.
 async fn speak(address: &str, request: v1::SynthesizeRequest) -> Result<(Vec<i16>, Vec<v1::SpeechMark>), Status> {
-    let mut stream = speech(address).await.synthesize(request).await?.into_inner();
-    let (mut audio, mut marks) = (Vec::new(), Vec::new());
-    while let Some(message) = stream.message().await? {
-        match message.event {
-            Some(Event::Audio(bytes)) => audio.extend(bytes),
-            Some(Event::Mark(mark)) => marks.push(mark),
-            Some(Event::Format(format)) => assert_eq!(format.sample_rate_hertz as usize, RATE),
-            None => {}
-        }
-    }
-    Ok((audio.chunks(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect(), marks))
+    let spoken = synthesize(address, request).await?;
+    assert_eq!(spoken.rate as usize, RATE);
+    Ok((wav::of_pcm(&spoken.audio), spoken.marks))
 }
 
 /// The frames that the test voice makes of phonemes, by the table in its file.

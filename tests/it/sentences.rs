@@ -86,7 +86,7 @@ fn the_same_samples_as_floats() {
     sandbox.run(&["tts", "hello", "--voice", "mock", "-o", "a.f32"]).good();
     sandbox.run(&["tts", "hello", "--voice", "mock", "-o", "b", "--format", "pcm-f32"]).good();
     let read = |name: &str| fs::read(sandbox.path().join(name)).expect("it is there");
-    let whole: Vec<i16> = read("a.pcm").chunks(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    let whole = wav::of_pcm(&read("a.pcm"));
     let floats: Vec<f32> =
         read("a.f32").chunks(4).map(|four| f32::from_le_bytes(four.try_into().expect("4"))).collect();
     assert!(whole.len() == floats.len() && !whole.is_empty());

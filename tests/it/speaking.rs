@@ -1,17 +1,15 @@
 //! Texts that are spoken while they are written, and what of them survives.
 
 use crate::harness::{
-    calls::{field_of, speak},
+    calls::{field_of, speak, synthesize},
     pb::{block_on, speech, v1},
     process::Sandbox,
     server::Server,
     speaker::{Speaker, voice},
+    wav,
 };
 use tonic::{Code, Status};
-use v1::{
-    streaming_synthesize_request::Message, streaming_synthesize_response::Event, synthesize_request::Input,
-    synthesize_response::Event as Spoken,
-};
+use v1::{streaming_synthesize_request::Message, streaming_synthesize_response::Event, synthesize_request::Input};
 
 /// Bytes that the mock makes of a character.
 const CHARACTER: usize = 2 * 320;
@@ -20,16 +18,7 @@ const TEXT: &str = "Hello there. How are you? It is 3.14 o'clock, they say; Dr. 
 
 /// The whole of a text by the unary call.
 async fn whole(address: &str, request: v1::SynthesizeRequest) -> Result<(Vec<u8>, Vec<v1::SpeechMark>), Status> {
-    let mut stream = speech(address).await.synthesize(request).await?.into_inner();
-    let (mut audio, mut marks) = (Vec::new(), Vec::new());
-    while let Some(message) = stream.message().await? {
-        match message.event {
-            Some(Spoken::Audio(bytes)) => audio.extend(bytes),
-            Some(Spoken::Mark(mark)) => marks.push(mark),
-            _ => {}
-        }
-    }
-    Ok((audio, marks))
+    synthesize(address, request).await.map(|spoken| (spoken.audio, spoken.marks))
 }
 
 fn text(request: v1::SynthesizeRequest, text: &str) -> v1::SynthesizeRequest {
@@ -135,7 +124,7 @@ fn encodings_hold_the_same_samples() {
     let server = Server::start(&sandbox, &[]);
     block_on(async {
         let (_, pcm) = speak(&server.address, "mock", TEXT).await.expect("it speaks");
-        let samples: Vec<i16> = pcm.chunks(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+        let samples = wav::of_pcm(&pcm);
         let encoded = async |encoding: v1::OutputEncoding| {
             let request = v1::SynthesizeRequest { encoding: encoding.into(), ..text(voice("mock"), TEXT) };
             whole(&server.address, request).await.expect("it speaks").0

@@ -70,7 +70,7 @@ fn bare_samples_are_the_samples_of_the_file() {
     let sandbox = Sandbox::new();
     sandbox.run(&["tts", "hello computer", "-o", "a.wav"]).good();
     let bare = sandbox.run(&["tts", "hello computer", "-o", "-", "--format", "pcm"]).good();
-    let samples: Vec<i16> = bare.chunks(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    let samples = wav::of_pcm(&bare);
     assert_eq!(samples, wav::read(&sandbox.path().join("a.wav")).1);
 }
 

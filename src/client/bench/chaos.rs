@@ -15,7 +15,10 @@ use super::{
     verdict::{Broken, Resumed, Run, Spread, Verdict},
 };
 use crate::{
-    client::output::{Output, number},
+    client::{
+        json,
+        output::{Output, number},
+    },
     error::{Error, Kind, Result},
 };
 use std::{
@@ -208,7 +211,7 @@ pub(super) async fn run(args: Args, output: Output) -> Result<()> {
 
 fn tell(verdict: &Verdict, json: bool, output: Output) -> Result<()> {
     if json {
-        return output.line(&super::to_json(verdict)?);
+        return output.line(&json::document(verdict)?);
     }
     verdict.lines().iter().try_for_each(|line| output.line(line))
 }

@@ -13,7 +13,7 @@ use super::{
     verdict::Spread,
 };
 use crate::{
-    client::output::Output,
+    client::{json, output::Output},
     error::{Error, Kind, Result},
 };
 use std::sync::{Arc, atomic::Ordering};
@@ -96,7 +96,7 @@ pub(super) async fn run(args: Args, output: Output) -> Result<()> {
     drop(line);
     let fault = runs.iter().find_map(|run| run.faults.first().cloned());
     if args.json {
-        output.line(&super::to_json(&Document { version: 1, model, runs })?)?;
+        output.line(&json::document(&Document { version: 1, model, runs })?)?;
     } else {
         for run in runs {
             let (partial, told) = (run.partial_ms.told(), run.final_ms.told());

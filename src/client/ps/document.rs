@@ -2,8 +2,8 @@
 
 use super::{seen::Seen, words};
 use crate::{
-    client::output::is_harmful,
-    error::{Error, Kind, Result},
+    client::{json, output::is_harmful},
+    error::Result,
     proto::v1,
 };
 use prost_types::Timestamp;
@@ -152,7 +152,7 @@ pub(super) fn whole(seen: Seen) -> Result<String> {
     let (workers, models) = seen.into_parts();
     let workers = workers.into_iter().map(Worker::from).collect();
     let document = Document { version: VERSION, workers, models: models.into_iter().map(Model::from).collect() };
-    serde_json::to_string_pretty(&document).map(|json| harmless(&json)).map_err(no_json)
+    json::document(&document).map(|json| harmless(&json))
 }
 
 /// One event, as one line.
@@ -167,11 +167,7 @@ pub(super) fn event(event: v1::watch_response::Event, time: &Timestamp) -> Resul
         Told::Complete(_) => ("complete", What::Nothing {}),
     };
     let event = Event { event, version: VERSION, time: words::rfc3339(time), what };
-    serde_json::to_string(&event).map(|json| harmless(&json)).map_err(no_json)
-}
-
-fn no_json(cause: serde_json::Error) -> Error {
-    Error::new(Kind::Internal, "cannot write JSON").because(cause)
+    json::line(&event).map(|json| harmless(&json))
 }
 
 /// JSON escapes the control characters of ASCII only; terminals obey others too. They stand in strings alone.

@@ -1,6 +1,7 @@
 //! Audio that is played as it comes.
 
 use crate::{
+    audio::bytes_to_i16,
     client::{
         output::Output,
         speaker::{Loudspeaker, Speaker},
@@ -39,9 +40,7 @@ impl Aloud {
         let Some(speaker) = &mut self.playing else {
             return Err(Error::new(Kind::Internal, "audio came before its format"));
         };
-        let (samples, _) = audio.as_chunks::<2>();
-        let samples: Vec<i16> = samples.iter().map(|&sample| i16::from_le_bytes(sample)).collect();
-        speaker.write(&samples).await
+        speaker.write(&bytes_to_i16(audio)).await
     }
 
     /// Waits until all is heard.

@@ -14,7 +14,7 @@ use super::{
     text::{self, Text},
 };
 use crate::{
-    client::{Connection, Context, Farewell, is_gone, output::Output, target},
+    client::{Connection, Context, Farewell, is_gone, json, output::Output, target},
     error::{Error, Kind, Result},
     proto::status,
 };
@@ -150,9 +150,7 @@ impl Job {
     }
 
     fn tell(&self, told: &Told<'_>) -> Result<()> {
-        let json = serde_json::to_string(told)
-            .map_err(|cause| Error::new(Kind::Internal, "cannot write JSON").because(cause))?;
-        self.output.line(&json)
+        self.output.line(&json::line(told)?)
     }
 
     /// Speaks one line; says where.

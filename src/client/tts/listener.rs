@@ -2,16 +2,20 @@
 
 use super::{
     aloud::Aloud,
-    marks::{Mark, MarkKind, MarksFile},
+    marks::{Mark, MarksFile},
     progress::Progress,
     sentences::{Sentence, Sentences},
     sink::Sink,
 };
 use crate::{
     audio::encode::Container,
-    client::output::{Output, printable},
+    client::{
+        json,
+        output::{Output, printable},
+    },
     error::{Error, Kind, Result},
     proto::v1::{AudioFormat, OutputEncoding},
+    speech::MarkKind,
 };
 
 /// Where audio goes.
@@ -235,6 +239,6 @@ impl Spoken {
 
     /// The same, to the millisecond.
     pub(super) fn duration(&self) -> f64 {
-        (self.seconds() * 1e3).round() / 1e3
+        json::rounded(self.seconds())
     }
 }

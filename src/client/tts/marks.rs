@@ -2,23 +2,15 @@
 
 use super::place::Place;
 use crate::{
-    client::output::Output,
-    error::{Error, Kind, Result},
+    client::{json, output::Output},
+    error::Result,
     proto::v1::{SpeechMark, SpeechMarkKind},
+    speech::MarkKind,
 };
 use std::path::Path;
 
 /// The most text that is kept for marks that do not come.
 const MOST_KEPT: usize = 1 << 20;
-
-/// What a mark speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum MarkKind {
-    Sentence,
-    Word,
-    Named,
-}
 
 /// Where something begins to sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +39,7 @@ pub(super) struct MarksFile(Place);
 /// A line of it.
 #[derive(serde::Serialize)]
 struct Line<'a> {
-    r#type: MarkKind,
+    r#type: &'static str,
     /// Seconds.
     at: f64,
     sample: u64,
@@ -125,11 +117,9 @@ impl MarksFile {
     /// `Io`; a closed pipe.
     pub(super) fn write(&mut self, mark: &Mark, rate: u32) -> Result<()> {
         let Mark { kind, sample, start, end, text } = mark;
-        let at = (*sample as f64 / f64::from(rate.max(1)) * 1e3).round() / 1e3;
-        let line = Line { r#type: *kind, at, sample: *sample, start: *start, end: *end, text };
-        let json = serde_json::to_string(&line)
-            .map_err(|cause| Error::new(Kind::Internal, "cannot write JSON").because(cause))?;
-        self.0.write(format!("{json}\n").as_bytes())
+        let at = json::rounded(*sample as f64 / f64::from(rate.max(1)));
+        let line = Line { r#type: kind.word(), at, sample: *sample, start: *start, end: *end, text };
+        self.0.write(format!("{}\n", json::line(&line)?).as_bytes())
     }
 
     /// All marks are there: the file takes its place.

@@ -3,7 +3,7 @@
 use super::{marks::Mark, sink::Sink};
 use crate::{
     audio::encode::Container,
-    client::{output::Output, target},
+    client::{json, output::Output, target},
     error::{Error, Kind, Result},
 };
 use std::{
@@ -139,7 +139,7 @@ impl Sentences {
             return Err(Error::new(Kind::Unsupported, message));
         };
         sink.finish()?;
-        let duration = (samples as f64 / f64::from(self.rate.max(1)) * 1e3).round() / 1e3;
+        let duration = json::rounded(samples as f64 / f64::from(self.rate.max(1)));
         self.told.push(Sentence { output: path.to_string_lossy().into_owned(), duration, text });
         Ok(())
     }
@@ -152,7 +152,8 @@ pub(super) fn file_name(number: u64, extension: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::marks::MarkKind, *};
+    use super::*;
+    use crate::speech::MarkKind;
     use proptest::{collection::vec, prelude::*};
     use std::fs;
 

@@ -9,8 +9,39 @@ mod streaming;
 mod synthesis;
 pub(crate) mod tutorial;
 
-use crate::models::Paths;
-use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
+use crate::{
+    error::{Error, Kind, Result},
+    models::Paths,
+};
+use std::time::Duration;
+use tokio::time::timeout;
+use tonic::{
+    Streaming,
+    transport::server::{TcpConnectInfo, UdsConnectInfo},
+};
+
+/// How long the first message of a call may take.
+const FIRST: Duration = Duration::from_secs(30);
+
+/// The first message of a call that goes both ways.
+///
+/// # Errors
+/// `Deadline` where it does not come; what the transport says.
+async fn first<T>(messages: &mut Streaming<T>) -> Result<Option<T>> {
+    let late = "the first message, the config, did not come within 30 s";
+    let first = timeout(FIRST, messages.message()).await;
+    Ok(first.map_err(|_| Error::new(Kind::Deadline, late).in_field("config"))??)
+}
+
+/// The first message says something else.
+fn no_config() -> Error {
+    Error::invalid("the first message must be the config").in_field("config")
+}
+
+/// A later message says it again.
+fn second_config() -> Error {
+    Error::invalid("a second config; only the first message holds one").in_field("config")
+}
 
 /// Whether the caller of a request is on this machine, and so may name files of it.
 fn paths_of<T>(request: &tonic::Request<T>) -> Paths {

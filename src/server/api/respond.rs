@@ -37,11 +37,8 @@ impl<T> Outlet<T> {
     /// # Errors
     /// `Cancelled` where the caller has gone, `Deadline` where it stands still.
     pub(crate) async fn send(&self, message: T) -> Result<()> {
-        match timeout(STALL, self.0.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(gone()),
-            Err(_) => Err(stalled()),
-        }
+        self.room().await?.take(message);
+        Ok(())
     }
 
     /// Waits until the caller has room for one message. Who waits may stop, and nothing is lost.
@@ -51,8 +48,8 @@ impl<T> Outlet<T> {
     pub(crate) async fn room(&self) -> Result<Room<'_, T>> {
         match timeout(STALL, self.0.reserve()).await {
             Ok(Ok(permit)) => Ok(Room(permit)),
-            Ok(Err(_)) => Err(gone()),
-            Err(_) => Err(stalled()),
+            Ok(Err(_)) => Err(Error::new(Kind::Cancelled, "the caller has gone")),
+            Err(_) => Err(Error::new(Kind::Deadline, "the caller has not read for ten minutes")),
         }
     }
 
@@ -60,14 +57,6 @@ impl<T> Outlet<T> {
     pub(crate) async fn closed(&self) {
         self.0.closed().await;
     }
-}
-
-fn gone() -> Error {
-    Error::new(Kind::Cancelled, "the caller has gone")
-}
-
-fn stalled() -> Error {
-    Error::new(Kind::Deadline, "the caller has not read for ten minutes")
 }
 
 /// Room for one message.

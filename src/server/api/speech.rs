@@ -7,9 +7,11 @@ use crate::{
     server::{
         Shared,
         api::{
+            no_config,
             page::{self, Listed, Wish},
             paths_of,
             respond::{Messages, Outlet, respond},
+            second_config,
             sound::Caller,
             streaming, synthesis,
         },
@@ -170,7 +172,7 @@ async fn recognize_file(
     let _place = shared.admit()?;
     let first = messages.message().await?.and_then(|message| message.message);
     let Some(Message::Config(config)) = first else {
-        return Err(Error::invalid("the first message must be the config").in_field("config"));
+        return Err(no_config());
     };
     let wanted = Wanted::try_new(config, &shared, paths)?;
     let send = async |event| out.send(pb::RecognizeFileResponse { event: Some(event) }).await;
@@ -201,9 +203,7 @@ async fn recognize_file(
 fn audio_of(message: pb::RecognizeFileRequest) -> Result<Bytes> {
     match message.message {
         Some(pb::recognize_file_request::Message::Audio(audio)) => Ok(audio),
-        Some(pb::recognize_file_request::Message::Config(_)) => {
-            Err(Error::invalid("a second config; only the first message holds one").in_field("config"))
-        }
+        Some(pb::recognize_file_request::Message::Config(_)) => Err(second_config()),
         None => Err(Error::invalid("a message without audio").in_field("audio")),
     }
 }

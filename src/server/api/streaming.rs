@@ -1,6 +1,6 @@
 //! `StreamingRecognize`: between the messages of a stream and the session that they are for.
 
-use super::respond::Outlet;
+use super::{first, no_config, respond::Outlet, second_config};
 use crate::{
     error::{Error, Kind, Result},
     models::Paths,
@@ -10,12 +10,7 @@ use crate::{
         sessions::{Attached, Message, Mouth, Said},
     },
 };
-use std::time::Duration;
-use tokio::time::timeout;
 use tonic::{Streaming, metadata::MetadataMap};
-
-/// How long the first message may take.
-const FIRST: Duration = Duration::from_secs(30);
 
 /// The metadata that names a session, for load balancers.
 pub(crate) const SESSION: &str = "speechctl-session";
@@ -30,11 +25,8 @@ pub(super) async fn attach(
     messages: &mut Streaming<pb::StreamingRecognizeRequest>,
     paths: Paths,
 ) -> Result<Attached> {
-    let first = timeout(FIRST, messages.message()).await.map_err(|_| {
-        Error::new(Kind::Deadline, "the first message, the config, did not come within 30 s").in_field("config")
-    })?;
-    let Some(Request::Config(mut config)) = first?.and_then(|message| message.message) else {
-        return Err(Error::invalid("the first message must be the config").in_field("config"));
+    let Some(Request::Config(mut config)) = first(messages).await?.and_then(|message| message.message) else {
+        return Err(no_config());
     };
     let named = metadata.get(SESSION).map(|name| name.to_str().unwrap_or("?")).unwrap_or_default();
     match (config.session_id.as_str(), named) {
@@ -92,7 +84,7 @@ async fn listen(mut messages: Streaming<pb::StreamingRecognizeRequest>, mut mout
             Some(Request::End(_)) => Said::End,
             Some(Request::Acknowledge(acknowledge)) => Said::Acknowledge(acknowledge.seq),
             Some(Request::Config(_)) => {
-                return Err(Error::invalid("a second config; only the first message holds one").in_field("config"));
+                return Err(second_config());
             }
             None => return Err(Error::invalid("a message that says nothing").in_field("message")),
         };

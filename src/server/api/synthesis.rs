@@ -1,7 +1,9 @@
 //! Speaking over the wire: what is asked for, and texts that are spoken while they are written.
 
 use super::{
+    first, no_config,
     respond::Outlet,
+    second_config,
     sound::{self, Caller},
 };
 use crate::{
@@ -18,9 +20,6 @@ use crate::{
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 use tonic::Streaming;
-
-/// How long a caller may take to say what it wants.
-const FIRST: Duration = Duration::from_secs(30);
 
 /// How long a caller may write nothing, while nothing is being spoken.
 const SILENCE: Duration = Duration::from_secs(3600);
@@ -157,7 +156,7 @@ impl Manuscript {
             }
             Some(Message::End(_)) => self.end(),
             Some(Message::Config(_)) => {
-                return Err(Error::invalid("a second config; only the first message holds one").in_field("config"));
+                return Err(second_config());
             }
             None => return Err(Error::invalid("a message that says nothing").in_field("message")),
         }
@@ -297,11 +296,8 @@ async fn tell_cancelled(caller: &mut Caller<pb::StreamingSynthesizeResponse>, id
 }
 
 async fn config(messages: &mut Streaming<pb::StreamingSynthesizeRequest>) -> Result<(Style, OutputEncoding)> {
-    let first = timeout(FIRST, messages.message()).await.map_err(|_| {
-        Error::new(Kind::Deadline, "the first message, the config, did not come within 30 s").in_field("config")
-    })?;
-    let Some(Message::Config(config)) = first?.and_then(|message| message.message) else {
-        return Err(Error::invalid("the first message must be the config").in_field("config"));
+    let Some(Message::Config(config)) = first(messages).await?.and_then(|message| message.message) else {
+        return Err(no_config());
     };
     if config.input.is_some() {
         return Err(Error::invalid("the config holds no text; send it in messages of its own").in_field("config"));

@@ -215,17 +215,14 @@ impl Speaker {
         listener: &mut (impl Listener + Send),
     ) -> Result<()> {
         style.check()?;
-        let cast = match words {
-            Words::Text(text) => {
-                script::check(text, "text")?;
-                self.cast(style, paths, deadline).await?
-            }
+        match words {
+            Words::Text(text) => script::check(text, "text")?,
             Words::Ssml(document) => {
                 script::check(document, "ssml")?;
                 script::check_ssml(document)?;
-                self.cast(style, paths, deadline).await?
             }
-        };
+        }
+        let cast = self.cast(style, paths, deadline).await?;
         let script = match words {
             Words::Ssml(document) => Script::Ssml(document.clone()),
             Words::Text(text) => {

@@ -186,12 +186,7 @@ impl<'a, L: Listener> Passage<'a, L> {
 
     fn hear_mark(&mut self, mark: &tts::Mark) {
         self.marks += 1;
-        let kind = match mark.kind.as_str() {
-            "word" => MarkKind::Word,
-            "named" => MarkKind::Named,
-            "sentence" => MarkKind::Sentence,
-            _ => return,
-        };
+        let Some(kind) = MarkKind::of_word(&mark.kind) else { return };
         let byte = |at: i32| usize::try_from(at).unwrap_or(0);
         let (start, end) = (byte(mark.start), byte(mark.end));
         let text = match (&self.script, kind) {

@@ -5,8 +5,9 @@ use crate::{
     lexicon::Lexicon,
     proto::tts,
     server::recognition::next_request_id,
+    speech::in_range,
 };
-use std::{ops::RangeInclusive, sync::Arc};
+use std::sync::Arc;
 
 /// How to speak.
 #[derive(Clone, Debug)]
@@ -111,16 +112,6 @@ impl Style {
             marks: self.marks,
             ..Default::default()
         }
-    }
-}
-
-fn in_range(field: &str, value: Option<f32>, range: RangeInclusive<f32>) -> Result<()> {
-    match value {
-        Some(value) if !range.contains(&value) => {
-            let message = format!("{field} {value} is not in {} to {}", range.start(), range.end());
-            Err(Error::invalid(message).in_field(field))
-        }
-        _ => Ok(()),
     }
 }
 

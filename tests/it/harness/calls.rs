@@ -42,6 +42,30 @@ pub(crate) fn mock_text(samples: &[i16]) -> String {
     wav::mock_transcript(samples).trim_end().replace('\n', " ")
 }
 
+/// What a call for speech gives.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Spoken {
+    pub(crate) rate: i32,
+    /// In the encoding that was asked for.
+    pub(crate) audio: Vec<u8>,
+    pub(crate) marks: Vec<v1::SpeechMark>,
+}
+
+/// Has a text spoken in one call.
+pub(crate) async fn synthesize(address: &str, request: v1::SynthesizeRequest) -> Result<Spoken, Status> {
+    let mut stream = speech(address).await.synthesize(request).await?.into_inner();
+    let mut spoken = Spoken { rate: 0, audio: Vec::new(), marks: Vec::new() };
+    while let Some(message) = stream.message().await? {
+        match message.event {
+            Some(Event::Format(format)) => spoken.rate = format.sample_rate_hertz,
+            Some(Event::Audio(bytes)) => spoken.audio.extend(bytes),
+            Some(Event::Mark(mark)) => spoken.marks.push(mark),
+            None => {}
+        }
+    }
+    Ok(spoken)
+}
+
 /// Has a voice speak; gives the rate and the samples.
 pub(crate) async fn speak(address: &str, voice: &str, text: &str) -> Result<(i32, Vec<u8>), Status> {
     let request = v1::SynthesizeRequest {
@@ -49,16 +73,7 @@ pub(crate) async fn speak(address: &str, voice: &str, text: &str) -> Result<(i32
         voice: voice.to_owned(),
         ..Default::default()
     };
-    let mut stream = speech(address).await.synthesize(request).await?.into_inner();
-    let (mut rate, mut audio) = (0, Vec::new());
-    while let Some(message) = stream.message().await? {
-        match message.event {
-            Some(Event::Format(format)) => rate = format.sample_rate_hertz,
-            Some(Event::Audio(bytes)) => audio.extend(bytes),
-            Some(Event::Mark(_)) | None => {}
-        }
-    }
-    Ok((rate, audio))
+    synthesize(address, request).await.map(|spoken| (spoken.rate, spoken.audio))
 }
 
 /// What a model does and has done, as the server lists it.

@@ -10,6 +10,7 @@ use super::{
         streaming_recognize_request::Message,
         streaming_recognize_response::Event,
     },
+    wav,
 };
 use std::{
     net::SocketAddr,
@@ -240,7 +241,7 @@ fn take(state: &mut State, message: Option<Message>) -> Vec<Event> {
     match message {
         Some(Message::Audio(chunk)) => {
             assert_eq!(chunk.first_sample, Some(session.log.len() as i64));
-            session.log.extend(chunk.data.chunks(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])));
+            session.log.extend(wav::of_pcm(&chunk.data));
         }
         Some(Message::End(_)) => session.is_ended = true,
         _ => return Vec::new(),

@@ -10,6 +10,11 @@ pub(crate) fn read(path: &Path) -> (u32, Vec<i16>) {
     (rate, reader.samples::<i16>().map(|sample| sample.expect("a sample")).collect())
 }
 
+/// The samples of bare 16-bit PCM.
+pub(crate) fn of_pcm(pcm: &[u8]) -> Vec<i16> {
+    pcm.chunks(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+}
+
 /// Encodes samples in -1..1, the same on every channel.
 pub(crate) fn encode(samples: &[f32], rate: u32, channels: u16, bits: u16, format: SampleFormat) -> Vec<u8> {
     let spec = WavSpec { channels, sample_rate: rate, bits_per_sample: bits, sample_format: format };

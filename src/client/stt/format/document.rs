@@ -5,7 +5,8 @@
 
 use super::{Ending, Entry, Heading, Shape};
 use crate::{
-    error::{Error, Kind, Result},
+    client::json::{self, rounded},
+    error::Result,
     speech::{self, Word},
 };
 use serde::Serialize;
@@ -100,8 +101,7 @@ impl Shape for Json {
     fn end(&mut self, ending: &Ending) -> Result<String> {
         let Ending { language, duration, warnings } = ending.clone();
         (self.0.language, self.0.duration, self.0.warnings) = (language, rounded(duration), warnings);
-        let json = serde_json::to_string_pretty(&self.0).map_err(unwritten)?;
-        Ok(format!("{json}\n"))
+        Ok(format!("{}\n", json::document(&self.0)?))
     }
 }
 
@@ -156,17 +156,7 @@ impl From<Word> for WordEntry {
 /// # Errors
 /// `Internal` for what cannot be JSON.
 pub(in crate::client::stt) fn line(event: &impl Serialize) -> Result<String> {
-    let json = serde_json::to_string(event).map_err(unwritten)?;
-    Ok(format!("{json}\n"))
-}
-
-fn unwritten(cause: serde_json::Error) -> Error {
-    Error::new(Kind::Internal, "cannot write JSON").because(cause)
-}
-
-/// To a thousandth, beyond which nothing is known.
-pub(in crate::client::stt) fn rounded(value: f64) -> f64 {
-    (value * 1e3).round() / 1e3
+    Ok(format!("{}\n", json::line(event)?))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]

@@ -9,7 +9,7 @@ use crate::{
     speech::Segment,
 };
 pub(super) use captions::Limits;
-pub(super) use document::{SegmentEntry, VERSION, line, rounded};
+pub(super) use document::{SegmentEntry, VERSION, line};
 
 /// The shape of a transcript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -1,9 +1,12 @@
 //! What is written of what is told: events as JSON lines, or a transcript in any other shape, from its finals. Pure.
 
 use crate::{
-    client::stt::{
-        format::{Ending, Entry, Format, Heading, SegmentEntry, Shape, VERSION, Wish, line, rounded},
-        live::told::{Ended, Listening, Told},
+    client::{
+        json::rounded,
+        stt::{
+            format::{Ending, Entry, Format, Heading, SegmentEntry, Shape, VERSION, Wish, line},
+            live::told::{Ended, Listening, Told},
+        },
     },
     error::Result,
     proto::v1,

@@ -61,9 +61,6 @@ const PARAGRAPH_PAUSE: Duration = Duration::from_millis(500);
 const FIRST_LINES: usize = 4;
 const MORE_LINES: usize = 64;
 
-/// Threads where none are named: beyond these, windows wait for each other.
-const MOST_THREADS: usize = 4;
-
 /// A voice that is loaded.
 pub(super) struct Piper {
     path: PathBuf,
@@ -107,8 +104,7 @@ impl Piper {
             PhonemeType::Text => None,
         };
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = usize::try_from(setup.threads).ok().filter(|threads| *threads > 0);
-        let threads = threads.unwrap_or(cores.min(MOST_THREADS)).min(cores);
+        let threads = usize::try_from(setup.threads).unwrap_or(1).min(cores);
         Ok(Self { path: path.to_owned(), voice, alphabet, reader, unknown: BTreeSet::new(), threads })
     }
 
@@ -242,10 +238,15 @@ impl Piper {
     }
 }
 
+/// Silence between sentences.
+fn between_sentences(utterance: &Utterance) -> Duration {
+    utterance.silence.map_or(SENTENCE_PAUSE, Duration::from_secs_f32)
+}
+
 /// The silences of a script. Those between sentences that come one by one stand before each, which does not ask what
 /// follows.
 fn pauses(utterance: &Utterance) -> Pauses {
-    let between = utterance.silence.map_or(SENTENCE_PAUSE, Duration::from_secs_f32);
+    let between = between_sentences(utterance);
     let (sentence, paragraph) = match utterance.script {
         Script::Sentences { .. } => (Duration::ZERO, Duration::ZERO),
         Script::Text(_) => (between, between),
@@ -273,7 +274,7 @@ impl Synthesizer for Piper {
             volume: utterance.volume,
             marks: utterance.marks,
             before,
-            silence: utterance.silence.map_or(SENTENCE_PAUSE, Duration::from_secs_f32),
+            silence: between_sentences(utterance),
             sentence: None,
             samples: 0,
             buffer: Vec::new(),
@@ -335,7 +336,7 @@ impl Piper {
                 scales: self.scales(utterance, lines[index].rate),
                 speaker,
                 seed: utterance.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(place(index)),
-                silence: 0,
+                silence: voicing.samples_of(lines[index].silence_after),
             })
             .collect();
         let level = if utterance.normalize { Level::Normalized } else { Level::Steady };
@@ -370,7 +371,7 @@ impl Piper {
                     ControlFlow::Continue(())
                 }
                 Event::Audio(samples) => voicing.audio(samples),
-                Event::LineEnds { .. } => voicing.silence(lines[current].silence_after),
+                Event::LineEnds { .. } => ControlFlow::Continue(()),
             };
             let mut heard = |event: Event<'_>| {
                 flow = hear(event);

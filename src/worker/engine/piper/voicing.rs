@@ -52,11 +52,15 @@ impl Voicing<'_, '_> {
         ControlFlow::Continue(())
     }
 
+    /// How many samples last so long.
+    pub(super) fn samples_of(&self, duration: Duration) -> usize {
+        (duration.as_secs_f64() * f64::from(self.rate)).round() as usize
+    }
+
     /// Says nothing for so long.
     pub(super) fn silence(&mut self, duration: Duration) -> ControlFlow<()> {
-        let count = (duration.as_secs_f64() * f64::from(self.rate)).round() as usize;
         let second = vec![0; self.rate as usize];
-        let mut left = count;
+        let mut left = self.samples_of(duration);
         // In parts: a break may last a minute.
         while let Some(part) = second.get(..left.min(second.len())).filter(|part| !part.is_empty()) {
             left -= part.len();
