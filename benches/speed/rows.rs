@@ -29,6 +29,7 @@ pub(crate) const GROUPS: &[Group] = &[
         run: piper::cold,
     },
     Group { name: "piper-warm", about: "a Piper voice with servers that run, time and memory", run: piper::warm },
+    Group { name: "piper-threads", about: "a Piper voice with one thread and with two", run: piper::threads },
     Group { name: "stt-60", about: "60 s of speech, time and memory", run: stt::minute },
     Group { name: "stt-3", about: "3 s of speech, time and memory", run: stt::moment },
     Group { name: "forward", about: "audio through client, server and worker", run: forward::rows },

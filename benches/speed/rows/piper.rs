@@ -13,10 +13,10 @@ use crate::{
     wire::{self, v1},
 };
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, ChildStdout, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -75,7 +75,7 @@ pub(super) fn warm(bed: &Bed<'_>) -> Result<Vec<Row>> {
     ] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 0..=bed.options.rounds(WARM_ROUNDS) {
-            let (our, their) = (speak(&server.address, text)?, piper.speak(text)?);
+            let (our, their) = (speak(&server.address, text)?.0, piper.speak(text)?);
             // The first is for warming up.
             if round > 0 {
                 ours.push(our);
@@ -92,11 +92,88 @@ pub(super) fn warm(bed: &Bed<'_>) -> Result<Vec<Row>> {
         let row = format!("Piper voice, warm, {name}: all of it");
         rows.push(Row::compared(row, Unit::Millis, whole_goal, &whole(&ours), &whole(&theirs)));
     }
-    let peak = |root: u32| tree(root).into_iter().filter_map(|pid| status_kib(pid, "VmHWM:")).sum();
-    let (our, their) = (mebibytes(peak(server.pid())), mebibytes(peak(piper.child.id())));
-    let row = "Piper voice, memory of the server after that";
-    rows.push(Row::of_numbers(row, Unit::Mebibytes, Goal::TimesAtMost(0.5), our, Some(their)));
+    let peak = |root: u32| mebibytes(tree(root).into_iter().filter_map(|pid| status_kib(pid, "VmHWM:")).sum());
+    let (with_spare, their) = (peak(server.pid()), peak(piper.child.id()));
+    drop((server, piper));
+    let alone = Server::start(bed, "127.0.0.1:0", &["--voice", &voice_name, "--spares", "never"])?;
+    for text in [PARAGRAPH, SHORT, PARAGRAPH] {
+        speak(&alone.address, text)?;
+    }
+    for (row, our) in [
+        ("Piper voice, memory of the server after that, without a spare worker", peak(alone.pid())),
+        ("the same, with the spare worker that it keeps by default", with_spare),
+    ] {
+        rows.push(Row::of_numbers(row, Unit::Mebibytes, Goal::TimesAtMost(0.5), our, Some(their)));
+    }
     Ok(rows)
+}
+
+/// How long a second of speech takes to make, where both have so many threads: our worker by a server, and onnxruntime
+/// in the rival's own process.
+pub(super) fn threads(bed: &Bed<'_>) -> Result<Vec<Row>> {
+    let what = "Piper voice, ten sentences, time for a second of speech";
+    let Some((python, voice)) = rival(bed) else { return Ok(vec![missing(what)]) };
+    let voice_name = voice.to_string_lossy().into_owned();
+    let mut rows = Vec::new();
+    for threads in ["1", "2"] {
+        let server = Server::start(bed, "127.0.0.1:0", &["--voice", &voice_name, "--threads", threads])?;
+        let mut session = Session::start(bed, python, voice, threads)?;
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for round in 0..=bed.options.rounds(WARM_ROUNDS / 2) {
+            let ((our, audio), their) = (speak(&server.address, PARAGRAPH)?, session.speak(PARAGRAPH)?);
+            if round > 0 {
+                ours.push(our.whole.as_secs_f64() / audio);
+                theirs.push(their);
+            }
+        }
+        let row = format!("{what}, threads: {threads}, against onnxruntime");
+        rows.push(Row::compared(row, Unit::Factor, Goal::None, &Sample::of(ours), &Sample::of(theirs)));
+    }
+    Ok(rows)
+}
+
+/// The rival's voice in a process of its own: a line in, the time for a second of its speech out.
+struct Session {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Session {
+    const PROGRAM: &str = r#"
+import sys, time, onnxruntime
+from piper import PiperVoice
+voice = PiperVoice.load(sys.argv[1])
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = int(sys.argv[2])
+options.inter_op_num_threads = 1
+voice.session = onnxruntime.InferenceSession(sys.argv[1], sess_options=options, providers=["CPUExecutionProvider"])
+for line in sys.stdin:
+    start, samples = time.perf_counter(), 0
+    for chunk in voice.synthesize(line):
+        samples += len(chunk.audio_int16_bytes) // 2
+    print((time.perf_counter() - start) * voice.config.sample_rate / samples, flush=True)
+"#;
+
+    fn start(bed: &Bed<'_>, python: &Path, voice: &Path, threads: &str) -> Result<Self> {
+        let mut command = bed.command(python, ["-c", Self::PROGRAM]);
+        command.arg(voice).arg(threads).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        let answers = BufReader::new(child.stdout.take().ok_or("no standard output")?);
+        Ok(Self { child, answers })
+    }
+
+    fn speak(&mut self, text: &str) -> Result<f64> {
+        writeln!(self.child.stdin.as_mut().ok_or("no standard input")?, "{text}")?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        Ok(line.trim().parse().map_err(|_| "the rival said nothing")?)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        bed::end(&mut self.child);
+    }
 }
 
 fn rival<'a>(bed: &'a Bed<'_>) -> Option<(&'a Path, &'a Path)> {
@@ -116,21 +193,27 @@ struct Spoken {
     whole: Duration,
 }
 
-/// By our server.
-fn speak(address: &str, text: &str) -> Result<Spoken> {
+/// By our server; and how many seconds of speech it made.
+fn speak(address: &str, text: &str) -> Result<(Spoken, f64)> {
     wire::quick_runtime()?.block_on(async {
         let mut client = v1::speech_recognition_client::SpeechRecognitionClient::new(wire::connect(address).await?);
         let request =
             v1::SynthesizeRequest { input: Some(Input::Text(text.to_owned())), ..v1::SynthesizeRequest::default() };
         let start = Instant::now();
         let mut stream = client.synthesize(request).await?.into_inner();
-        let mut first = None;
+        let (mut first, mut rate, mut bytes) = (None, 1, 0);
         while let Some(message) = stream.message().await? {
-            if let Some(Event::Audio(_)) = message.event {
-                first.get_or_insert_with(|| start.elapsed());
+            match message.event {
+                Some(Event::Format(format)) => rate = format.sample_rate_hertz,
+                Some(Event::Audio(audio)) => {
+                    first.get_or_insert_with(|| start.elapsed());
+                    bytes += audio.len();
+                }
+                Some(Event::Mark(_)) | None => {}
             }
         }
-        Ok(Spoken { first: first.ok_or("it said nothing")?, whole: start.elapsed() })
+        let spoken = Spoken { first: first.ok_or("it said nothing")?, whole: start.elapsed() };
+        Ok((spoken, bytes as f64 / 2.0 / f64::from(rate)))
     })
 }
 
@@ -147,9 +230,12 @@ impl Piper {
         let mut command = bed.command(python, ["-m", "piper.http_server", "--host", "127.0.0.1", "--port"]);
         command.arg(port.to_string()).arg("-m").arg(voice);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let piper = Self { child, port };
+        let mut piper = Self { child, port };
         let start = Instant::now();
         while piper.speak("a").is_err() {
+            if let Some(status) = piper.child.try_wait()? {
+                return Err(turns::failure(&command, &format!("it ended: {status}")));
+            }
             if start.elapsed() > PATIENCE {
                 return Err(turns::failure(&command, "it does not answer"));
             }

@@ -148,6 +148,9 @@ fn command(model: &ModelId, settings: &Settings) -> Result<Command> {
     command.env_clear().envs(env::vars_os().filter(|(name, _)| is_allowed(name)));
     // ggml would start a debugger on itself before it aborts, whose words would be the last.
     command.env("GGML_NO_BACKTRACE", "1");
+    // What is large goes back to the system as soon as it is free. By itself, glibc keeps more and more of it (mallopt(3),
+    // M_MMAP_THRESHOLD): a worker that speaks with a Piper voice of ordinary size has half as much memory with this.
+    command.env("MALLOC_MMAP_THRESHOLD_", "262144");
     // Ctrl-C in a terminal goes to the server alone, which stops its workers in order.
     command.process_group(0).kill_on_drop(true);
     Ok(command)

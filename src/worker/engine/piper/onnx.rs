@@ -1,14 +1,20 @@
-//! An ONNX file as far as a voice needs it: its nodes and names are read, its weights are kept as the bytes they are.
+//! An ONNX file as far as a voice needs it: its nodes and names are read, its weights are left where they are.
 //!
 //! rten shows neither the kinds of a model's operators nor their attributes, and it may optimise away any value that is
 //! no input or output. So we read the graph ourselves, find where it can be cut, and hand rten each part as a model of
-//! its own, in which the cuts are inputs and outputs. Nodes and weights that go into a part are copied byte for byte, fields unknown to us included.
+//! its own, in which the cuts are inputs and outputs. Nodes and weights that go into a part are copied byte for byte,
+//! fields unknown to us included.
 
 use crate::error::{Error, Result};
+use file::{Weight, broken};
 use prost::{Message, bytes::Bytes};
 use proto::{Attribute, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+};
 
+mod file;
 mod proto;
 
 /// `TensorProto.DataType`: 32-bit floats, and 64-bit integers.
@@ -81,7 +87,7 @@ pub(super) struct Port {
     bytes: Bytes,
 }
 
-/// Floats with their shape, where they lie in the file.
+/// Floats with their shape.
 #[derive(Clone, Debug)]
 pub(super) struct Floats {
     /// The shape, outermost first.
@@ -110,7 +116,8 @@ pub(super) struct Graph {
     pub(super) inputs: Vec<Port>,
     /// What comes out.
     pub(super) outputs: Vec<Port>,
-    weights: HashMap<String, Bytes>,
+    file: File,
+    weights: HashMap<String, Weight>,
     producer: HashMap<String, usize>,
     users: HashMap<String, Vec<usize>>,
     ir_version: i64,
@@ -118,28 +125,26 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Reads a file's bytes. Weights are not copied.
+    /// Reads a file, but for its weights. They are read when they are asked for.
     ///
     /// # Errors
-    /// `InvalidInput` when it is no ONNX model or breaks off.
-    pub(super) fn read(file: Bytes) -> Result<Self> {
-        let broken = |error: prost::DecodeError| Error::invalid("not an ONNX model, or cut short").because(error);
-        let model = ModelProto::decode(file).map_err(broken)?;
-        let Some(graph) = model.graph.filter(|graph| !graph.node.is_empty()) else {
+    /// `InvalidInput` when it is no ONNX model or breaks off, `Io` when it cannot be read.
+    pub(super) fn read(file: File) -> Result<Self> {
+        let outline = file::outline(&file)?;
+        let model = ModelProto::decode(outline.model).map_err(broken)?;
+        let graph = outline.graph.map(GraphProto::decode).transpose().map_err(broken)?;
+        let Some(graph) = graph.filter(|graph| !graph.node.is_empty()) else {
             return Err(Error::invalid("not an ONNX model: it has no graph"));
         };
         // It comes last in files as PyTorch writes them.
         if model.opset_import.is_empty() {
             return Err(Error::invalid("not an ONNX model, or cut short: it does not say which operations it uses"));
         }
-        let mut weights = HashMap::new();
-        for bytes in graph.initializer {
-            let tensor = TensorProto::decode(bytes.clone()).map_err(broken)?;
-            if tensor.data_location != 0 {
-                return Err(Error::invalid(format!("the weight {:?} lies in another file", tensor.name)));
-            }
-            weights.insert(tensor.name, bytes);
+        if let Some(weight) = outline.weights.iter().find(|weight| weight.is_elsewhere()) {
+            return Err(Error::invalid(format!("the weight {:?} lies in another file", weight.name())));
         }
+        let weights: HashMap<_, _> =
+            outline.weights.into_iter().map(|weight| (weight.name().to_owned(), weight)).collect();
         let nodes = graph.node.into_iter().map(node).collect::<Result<Vec<_>, _>>().map_err(broken)?;
         let ports = |list: Vec<Bytes>| list.into_iter().map(port).collect::<Result<Vec<_>, _>>().map_err(broken);
         let mut inputs = ports(graph.input)?;
@@ -157,7 +162,7 @@ impl Graph {
             }
         }
         let (ir_version, opset_import) = (model.ir_version, model.opset_import);
-        Ok(Self { nodes, inputs, outputs, weights, producer, users, ir_version, opset_import })
+        Ok(Self { nodes, inputs, outputs, file, weights, producer, users, ir_version, opset_import })
     }
 
     /// The operation that makes a value; none for an input or a weight.
@@ -195,13 +200,20 @@ impl Graph {
 
     /// A constant: a weight, or what a `Constant` node holds.
     fn constant(&self, value: &str) -> Option<TensorProto> {
-        if let Some(bytes) = self.weights.get(value) {
-            return TensorProto::decode(bytes.clone()).ok();
+        match self.stored(value)? {
+            Stored::Weight(weight) => weight.tensor(&self.file).ok(),
+            Stored::Constant(tensor) => Some(tensor.clone()),
+        }
+    }
+
+    fn stored(&self, value: &str) -> Option<Stored<'_>> {
+        if let Some(weight) = self.weights.get(value) {
+            return Some(Stored::Weight(weight));
         }
         let node = self.producer(value)?;
         match node.op.as_str() {
-            "Constant" => node.tensor("value").cloned(),
-            "Identity" if node.input(0) != value => self.constant(node.input(0)),
+            "Constant" => node.tensor("value").map(Stored::Constant),
+            "Identity" if node.input(0) != value => self.stored(node.input(0)),
             _ => None,
         }
     }
@@ -231,36 +243,34 @@ impl Graph {
 
     /// The shape of a weight, without its values.
     pub(super) fn weight_shape(&self, value: &str) -> Option<Vec<usize>> {
-        self.constant(value)?.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect()
+        let dims = match self.stored(value)? {
+            Stored::Weight(weight) => weight.dims(),
+            Stored::Constant(tensor) => &tensor.dims,
+        };
+        dims.iter().map(|&dim| usize::try_from(dim).ok()).collect()
     }
 
     /// A model of its own that makes `outputs` from `given` and such inputs of the graph as it still needs, and the
     /// names of all it takes. `given` and `outputs` may be any values of the graph.
-    pub(super) fn part(&self, given: &[&str], outputs: &[&str]) -> (Vec<u8>, Vec<String>) {
+    ///
+    /// # Errors
+    /// `Io` when the file cannot be read any more.
+    pub(super) fn part(&self, given: &[&str], outputs: &[&str]) -> Result<(Vec<u8>, Vec<String>)> {
         let needed = self.upstream(outputs, given);
         let made = |node: &Node| {
             node.outputs.iter().any(|name| needed.contains(name.as_str()) && !given.contains(&name.as_str()))
         };
         let node: Vec<Bytes> = self.nodes.iter().filter(|node| made(node)).map(|node| node.bytes.clone()).collect();
-        let mut initializer: Vec<(&String, Bytes)> = self
-            .weights
-            .iter()
-            .filter(|(name, _)| needed.contains(name.as_str()))
-            .map(|(name, bytes)| (name, bytes.clone()))
-            .collect();
-        initializer.sort_by_key(|(name, _)| *name);
+        let mut weights: Vec<&Weight> = self.weights.values().filter(|weight| needed.contains(weight.name())).collect();
+        weights.sort_by_key(|weight| weight.name());
         let takes = self.takes(given, outputs);
-        let model = ModelProto {
-            ir_version: self.ir_version,
-            graph: Some(GraphProto {
-                node,
-                initializer: initializer.into_iter().map(|(_, bytes)| bytes).collect(),
-                input: takes.iter().map(|name| self.port_bytes(name)).collect(),
-                output: outputs.iter().map(|name| self.port_bytes(name)).collect(),
-            }),
-            opset_import: self.opset_import.clone(),
+        let model = ModelProto { ir_version: self.ir_version, opset_import: self.opset_import.clone() };
+        let graph = GraphProto {
+            node,
+            input: takes.iter().map(|name| self.port_bytes(name)).collect(),
+            output: outputs.iter().map(|name| self.port_bytes(name)).collect(),
         };
-        (model.encode_to_vec(), takes)
+        Ok((file::model(&model.encode_to_vec(), &graph.encode_to_vec(), &weights, &self.file)?, takes))
     }
 
     /// What has to be given to make `outputs`: those of `given` that have a say, and inputs of the graph.
@@ -278,6 +288,12 @@ impl Graph {
             |port| port.bytes.clone(),
         )
     }
+}
+
+/// Where a constant is.
+enum Stored<'a> {
+    Weight(&'a Weight),
+    Constant(&'a TensorProto),
 }
 
 fn node(bytes: Bytes) -> Result<Node, prost::DecodeError> {
@@ -323,3 +339,6 @@ fn floats(tensor: &TensorProto) -> Option<Floats> {
 
 #[cfg(test)]
 pub(super) mod edit;
+
+#[cfg(test)]
+mod tests;

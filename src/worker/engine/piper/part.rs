@@ -103,9 +103,9 @@ impl Part {
     /// Loads what leads from `given` and inputs of the graph to `made`.
     ///
     /// # Errors
-    /// `InvalidInput` when the file does not hold together.
+    /// `InvalidInput` when the file does not hold together, `Io` when it cannot be read any more.
     pub(super) fn load(graph: &Graph, given: &[&str], made: &[&str]) -> Result<Self> {
-        let (bytes, takes) = graph.part(given, made);
+        let (bytes, takes) = graph.part(given, made)?;
         let broken = |why: String| Error::invalid(format!("the voice is broken: {why}"));
         let options = ModelOptions::with_ops(registry());
         // rten trusts its files in places, and a panic there would take the whole process along.

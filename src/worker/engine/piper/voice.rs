@@ -12,7 +12,7 @@ use super::{
 use crate::error::{Error, Kind, Result};
 use std::{
     collections::{BTreeMap, HashMap},
-    io::Read,
+    fs::File,
     ops::Range,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -63,7 +63,7 @@ impl Voice {
     pub(super) fn load(path: &Path) -> Result<Self> {
         let config = Config::beside(path)?;
         let at = |error: Error| error.context(path.display());
-        let graph = Graph::read(read(path)?.into()).map_err(at)?;
+        let graph = Graph::read(open(path)?).map_err(at)?;
         Self::build(config, &graph).map_err(at)
     }
 
@@ -258,20 +258,21 @@ impl Windows {
     }
 }
 
-/// Reads a voice's file.
-fn read(path: &Path) -> Result<Vec<u8>> {
+/// Opens a voice's file.
+fn open(path: &Path) -> Result<File> {
     let cannot = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, format!("there is no voice {}", path.display())),
         _ => Error::new(Kind::Io, format!("cannot read the voice {}", path.display())).because(error),
     };
-    let file = std::fs::File::open(path).map_err(cannot)?;
-    let length = file.metadata().map_err(cannot)?.len();
-    if length > MAX_BYTES {
+    // Before it is opened: a pipe would keep us waiting.
+    let metadata = std::fs::metadata(path).map_err(cannot)?;
+    if !metadata.is_file() {
+        return Err(Error::invalid(format!("{} is no file, so it is no Piper voice", path.display())));
+    }
+    if metadata.len() > MAX_BYTES {
         return Err(Error::invalid(format!("{} is larger than 2 GiB, so it is no Piper voice", path.display())));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(cannot)?;
-    Ok(bytes)
+    File::open(path).map_err(cannot)
 }
 
 /// A short phrase that any voice can say, without noise.

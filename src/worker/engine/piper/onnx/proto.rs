@@ -2,22 +2,20 @@
 
 use prost::{Message, bytes::Bytes};
 
+/// Without its graph, which is read apart.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ModelProto {
     #[prost(int64, tag = "1")]
     pub(super) ir_version: i64,
-    #[prost(message, optional, tag = "7")]
-    pub(super) graph: Option<GraphProto>,
     #[prost(bytes = "bytes", repeated, tag = "8")]
     pub(super) opset_import: Vec<Bytes>,
 }
 
+/// Without its weights, which stay in the file.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct GraphProto {
     #[prost(bytes = "bytes", repeated, tag = "1")]
     pub(super) node: Vec<Bytes>,
-    #[prost(bytes = "bytes", repeated, tag = "5")]
-    pub(super) initializer: Vec<Bytes>,
     #[prost(bytes = "bytes", repeated, tag = "11")]
     pub(super) input: Vec<Bytes>,
     #[prost(bytes = "bytes", repeated, tag = "12")]

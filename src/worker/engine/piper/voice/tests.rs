@@ -1,7 +1,7 @@
 //! Voices that load, voices that do not, and whether our way to compute one is rten's.
 
 use super::*;
-use crate::worker::engine::piper::onnx::edit::{with_input, with_operations, with_weight};
+use crate::worker::engine::piper::onnx::edit::{file as stored, with_input, with_operations, with_weight};
 use std::path::PathBuf;
 
 pub(crate) fn path(name: &str) -> PathBuf {
@@ -18,7 +18,7 @@ pub(crate) fn changed(name: &str, change: impl Fn(&str, &str) -> Option<&'static
 }
 
 fn built(name: &str, file: Vec<u8>) -> Result<Voice> {
-    Voice::build(Config::beside(&path(name)).unwrap(), &Graph::read(file.into())?)
+    Voice::build(Config::beside(&path(name)).unwrap(), &Graph::read(stored(&file))?)
 }
 
 fn refused(result: Result<Voice>, kind: Kind, message: &str) {
@@ -49,7 +49,7 @@ fn files_that_are_no_voices_are_refused() {
     }
     std::fs::remove_file(&place).unwrap();
     std::fs::create_dir(&place).unwrap();
-    refused(Voice::load(&place), Kind::Io, "cannot read");
+    refused(Voice::load(&place), Kind::InvalidInput, "is no file");
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn models_of_other_kinds_are_refused_with_the_reason() {
     refused(renamed("scales", "speed"), Kind::Unsupported, "no input \"scales\"");
     refused(renamed("input", "tokens"), Kind::Unsupported, "no input \"input\"");
     let several = Config { speakers: 2, ..Config::beside(&path("test-voice.onnx")).unwrap() };
-    refused(Voice::build(several, &Graph::read(file.clone().into()).unwrap()), Kind::InvalidInput, "several speakers");
+    refused(Voice::build(several, &Graph::read(stored(&file)).unwrap()), Kind::InvalidInput, "several speakers");
     let hop = Config { hop: 512, ..Config::beside(&path("test-voice.onnx")).unwrap() };
-    refused(Voice::build(hop, &Graph::read(file.into()).unwrap()), Kind::InvalidInput, "hop_length is 512");
+    refused(Voice::build(hop, &Graph::read(stored(&file)).unwrap()), Kind::InvalidInput, "hop_length is 512");
     let odd = changed("test-voice.onnx", |operation, _| (operation == "Exp").then_some("Gelu"));
     refused(odd, Kind::Unsupported, "\"Gelu\"");
 }
@@ -112,7 +112,7 @@ fn weights_that_are_no_numbers_are_found_when_the_voice_is_loaded() {
 /// How far our own flow and decoder are from rten's, on the voice's phrase.
 fn apart(place: &Path) -> f32 {
     let config = Config::beside(place).unwrap();
-    let graph = Graph::read(read(place).unwrap().into()).unwrap();
+    let graph = Graph::read(open(place).unwrap()).unwrap();
     let anatomy = anatomy(&graph).unwrap();
     let cuts = anatomy.cuts.clone().unwrap();
     let phrase = phrase(&config, anatomy.speakers);
