@@ -48,7 +48,7 @@ Register-ArgumentCompleter -Native -CommandName 'speechctl' -ScriptBlock {
             [CompletionResult]::new('--speed', '--speed', [CompletionResultType]::ParameterName, 'Times the normal speed, 0.25 to 4')
             [CompletionResult]::new('--pitch', '--pitch', [CompletionResultType]::ParameterName, 'Times the normal pitch, 0.5 to 2')
             [CompletionResult]::new('--volume', '--volume', [CompletionResultType]::ParameterName, 'Times the normal loudness, 0 to 2')
-            [CompletionResult]::new('--lexicon', '--lexicon', [CompletionResultType]::ParameterName, 'Your own pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`, up to 1 MiB')
+            [CompletionResult]::new('--lexicon', '--lexicon', [CompletionResultType]::ParameterName, 'Your own pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`, in IPA for Piper voices and as espeak writes them for its own; up to 1 MiB')
             [CompletionResult]::new('--speaker', '--speaker', [CompletionResultType]::ParameterName, 'The name or the number of a speaker, of a voice with several [default: the voice''s own]')
             [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'What chance is made from; the same seed gives the same samples [default: 0]')
             [CompletionResult]::new('--length-scale', '--length-scale', [CompletionResultType]::ParameterName, 'How long sounds are, 0.1 to 10; `--speed` divides it [default: the voice''s own]')

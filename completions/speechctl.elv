@@ -44,7 +44,7 @@ set edit:completion:arg-completer[speechctl] = {|@words|
             cand --speed 'Times the normal speed, 0.25 to 4'
             cand --pitch 'Times the normal pitch, 0.5 to 2'
             cand --volume 'Times the normal loudness, 0 to 2'
-            cand --lexicon 'Your own pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`, up to 1 MiB'
+            cand --lexicon 'Your own pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`, in IPA for Piper voices and as espeak writes them for its own; up to 1 MiB'
             cand --speaker 'The name or the number of a speaker, of a voice with several [default: the voice''s own]'
             cand --seed 'What chance is made from; the same seed gives the same samples [default: 0]'
             cand --length-scale 'How long sounds are, 0.1 to 10; `--speed` divides it [default: the voice''s own]'

@@ -44,7 +44,7 @@ complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l region -d 'V
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l speed -d 'Times the normal speed, 0.25 to 4' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l pitch -d 'Times the normal pitch, 0.5 to 2' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l volume -d 'Times the normal loudness, 0 to 2' -r
-complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l lexicon -d 'Your own pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`, up to 1 MiB' -r -F
+complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l lexicon -d 'Your own pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`, in IPA for Piper voices and as espeak writes them for its own; up to 1 MiB' -r -F
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l speaker -d 'The name or the number of a speaker, of a voice with several [default: the voice\'s own]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l seed -d 'What chance is made from; the same seed gives the same samples [default: 0]' -r
 complete -c speechctl -n "__fish_speechctl_using_subcommand tts" -l length-scale -d 'How long sounds are, 0.1 to 10; `--speed` divides it [default: the voice\'s own]' -r

@@ -8,6 +8,8 @@ use crate::error::{Error, Kind, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Container {
     Wav,
+    /// WAV that may become longer than 4 GiB, for those who can go back.
+    LongWav,
     /// Bare samples.
     Pcm,
     /// Bare samples: 32-bit floats little-endian, as they come.
@@ -21,7 +23,7 @@ impl Container {
     pub(crate) fn sample_bytes(self) -> usize {
         match self {
             Self::Floats => 4,
-            Self::Wav | Self::Pcm | Self::Flac | Self::OggOpus => 2,
+            Self::Wav | Self::LongWav | Self::Pcm | Self::Flac | Self::OggOpus => 2,
         }
     }
 }
@@ -34,6 +36,11 @@ pub(crate) enum Encoder {
         rate: u32,
         /// Bytes of samples so far.
         written: u32,
+    },
+    LongWav {
+        rate: u32,
+        /// Bytes of samples so far.
+        written: u64,
     },
     Flac(Box<flac::Encoder>),
     OggOpus(Box<ogg_opus::Encoder>),
@@ -48,6 +55,7 @@ impl Encoder {
         Ok(match container {
             Container::Pcm | Container::Floats => Self::Bare,
             Container::Wav => Self::Wav { rate, written: 0 },
+            Container::LongWav => Self::LongWav { rate, written: 0 },
             Container::Flac => Self::Flac(Box::new(flac::Encoder::try_new(rate)?)),
             Container::OggOpus => Self::OggOpus(Box::new(ogg_opus::Encoder::try_new(rate)?)),
         })
@@ -61,6 +69,7 @@ impl Encoder {
         match self {
             Self::Bare => Ok(Vec::new()),
             Self::Wav { rate, .. } => Ok(wav::header(*rate, None).to_vec()),
+            Self::LongWav { rate, .. } => Ok(wav::long_header(*rate, None)),
             Self::Flac(flac) => Ok(flac.header()),
             Self::OggOpus(opus) => opus.push(&[]),
         }
@@ -78,6 +87,10 @@ impl Encoder {
                 *written = more.filter(|&bytes| bytes <= wav::MAX_DATA_BYTES).ok_or_else(too_long)?;
                 Ok(samples.to_vec())
             }
+            Self::LongWav { written, .. } => {
+                *written += samples.len() as u64;
+                Ok(samples.to_vec())
+            }
             Self::Flac(flac) => flac.push(&bytes_to_i16(samples)),
             Self::OggOpus(opus) => opus.push(&bytes_to_i16(samples)),
         }
@@ -92,6 +105,7 @@ impl Encoder {
         match self {
             Self::Bare => Ok((Vec::new(), None)),
             Self::Wav { rate, written } => Ok((Vec::new(), Some(wav::header(rate, Some(written)).to_vec()))),
+            Self::LongWav { rate, written } => Ok((Vec::new(), Some(wav::long_header(rate, Some(written))))),
             Self::Flac(flac) => flac.finish().map(|(last, header)| (last, Some(header))),
             Self::OggOpus(opus) => Ok((opus.finish()?, None)),
         }
@@ -127,7 +141,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let samples: Vec<i16> =
             (0..16_000).map(|at| (f64::from(at) * 0.17).sin() * 9e3).map(|value| value as i16).collect();
-        for container in [Container::Wav, Container::Flac, Container::OggOpus] {
+        for container in [Container::Wav, Container::LongWav, Container::Flac, Container::OggOpus] {
             for goes_back in [false, true] {
                 let file = encode(container, 16_000, &samples, goes_back);
                 let mut decoder = Decoder::open(Source::Bytes(file), "`x`").expect("it is understood");

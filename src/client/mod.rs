@@ -54,7 +54,7 @@ pub(crate) struct ConnectArgs {
     no_spawn: bool,
 
     /// Give up after this time
-    #[arg(long, value_name = "SECONDS", value_parser = output::seconds, help_heading = "Server")]
+    #[arg(long, value_name = "SECONDS", value_parser = output::seconds, allow_negative_numbers = true, help_heading = "Server")]
     timeout: Option<Duration>,
 
     /// Print one JSON document

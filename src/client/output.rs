@@ -31,6 +31,14 @@ pub(crate) fn is_closed_pipe(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<ClosedPipe>())
 }
 
+/// Lines that only tell of files may be missed: whoever read them has gone, and the files are still wanted.
+///
+/// # Errors
+/// All others.
+pub(crate) fn unless_closed(told: Result<()>) -> Result<()> {
+    told.or_else(|error| if is_closed_pipe(&error) { Ok(()) } else { Err(error) })
+}
+
 /// The error that says so.
 pub(crate) fn closed_pipe() -> Error {
     Error::new(Kind::Io, "cannot write").because(ClosedPipe)

@@ -129,6 +129,9 @@ pub(crate) fn cannot_write(path: &Path, cause: io::Error) -> Error {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::StorageFull => "the disk is full".to_owned(),
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        io::ErrorKind::NotADirectory if path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+            "it is no folder that exists".to_owned()
+        }
         io::ErrorKind::NotADirectory => "what should be its folder is a file".to_owned(),
         // Without the name of a temporary file, which tempfile adds.
         _ => cause

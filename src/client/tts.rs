@@ -123,6 +123,9 @@ fn check_stdout(args: &Args, place: &Path) -> Result<()> {
         Some(marks) if marks == place => return refuse("`--marks` and `-o` name the same file; give another"),
         _ => {}
     }
+    if args.ssml && is_split {
+        return refuse("`--split-sentences` takes plain text: where the sentences of SSML begin is not told");
+    }
     if to_stdout && is_split {
         return refuse("`--split-sentences` wants a folder");
     }
@@ -133,6 +136,26 @@ fn check_stdout(args: &Args, place: &Path) -> Result<()> {
         return refuse("standard output is a terminal, which cannot play audio; give `-o FILE`");
     }
     Ok(())
+}
+
+/// Refuses two things in one place where their names do not show it, as in `x.wav` and `./x.wav`.
+fn check_apart(args: &Args, outlet: &Outlet, marks: Option<&MarksFile>) -> Result<()> {
+    let refuse = |message: &str| Err(Error::new(Kind::Config, message));
+    let (to_stdout, file) = match outlet {
+        Outlet::One(sink) => (sink.is_stdout(), sink.file()),
+        Outlet::Sentences(_) | Outlet::Aloud(_) => (false, None),
+    };
+    let marks_to_stdout = marks.is_some_and(MarksFile::is_stdout);
+    if usize::from(to_stdout) + usize::from(marks_to_stdout) + usize::from(args.connect.json) > 1 {
+        return refuse("two of `-o`, `--marks` and `--json` want standard output; give a file");
+    }
+    if to_stdout && io::stdout().is_terminal() {
+        return refuse("standard output is a terminal, which cannot play audio; give `-o FILE`");
+    }
+    match (file, marks.and_then(MarksFile::file)) {
+        (Some(audio), Some(marks)) if audio == marks => refuse("`--marks` and `-o` name the same file; give another"),
+        _ => Ok(()),
+    }
 }
 
 /// All that can be known before the server is asked: how, what, and for whom. May block.
@@ -155,7 +178,13 @@ fn prepare(
             target::check_apart(marks, file, "the marks")?;
         }
     }
-    let container = Container::from(format);
+    let container = match Container::from(format) {
+        // A book in a few hours is longer than 4 GiB. Who reads a stream does not need to know.
+        Container::Wav if matches!(text, Text::Flowing(_)) && place != Path::new("-") => Container::LongWav,
+        other => other,
+    };
+    // First, for it may be a pipe that waits for its reader: nothing may lie about meanwhile.
+    let marks = args.output.marks.as_deref().map(|path| MarksFile::open(path, output)).transpose()?;
     let outlet = match (&args.output.split_sentences, loudspeaker) {
         (_, Some(loudspeaker)) => Outlet::Aloud(Box::new(Aloud::new(loudspeaker, output))),
         (Some(folder), None) => {
@@ -163,7 +192,7 @@ fn prepare(
         }
         (None, None) => Outlet::One(Box::new(Sink::open(place, container, output)?)),
     };
-    let marks = args.output.marks.as_deref().map(|path| MarksFile::open(path, output)).transpose()?;
+    check_apart(args, &outlet, marks.as_ref())?;
     let telling = if args.connect.json { Telling::AtOnce } else { Telling::Lines };
     let listener = Listener::new((outlet, container), marks, telling, Progress::start(text.length(), output), output);
     Ok((request, text, listener))

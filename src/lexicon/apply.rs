@@ -42,6 +42,16 @@ impl Applied {
             None => position.min(self.old_length),
         }
     }
+
+    /// Where a stretch of the new text was in the old one: words within a replacement were the whole replaced word.
+    pub(crate) fn span(&self, stretch: Range<usize>) -> Range<usize> {
+        let start = self.source(stretch.start);
+        let inside = |edit: &&Edit| edit.new.start < stretch.end && stretch.end < edit.new.end;
+        let last = self.edits.partition_point(|edit| edit.new.start < stretch.end).checked_sub(1);
+        let replaced = last.and_then(|last| self.edits.get(last)).filter(inside);
+        let end = replaced.map_or_else(|| self.source(stretch.end), |edit| edit.old.end);
+        start..end.max(start)
+    }
 }
 
 /// Replaces the words of a text in a language by their entries.

@@ -65,6 +65,8 @@ pub(super) enum Piece {
     Audio(Vec<i16>),
     /// Something begins.
     Mark(Mark),
+    /// All is said. Speech that ends without it has broken off.
+    End,
 }
 
 impl From<Spoken<'_>> for Piece {
@@ -263,19 +265,26 @@ fn work(engine: &mut Engine, job: Job) {
 
 fn speak(engine: &mut dyn Synthesizer, utterance: &Utterance, cancel: &Cancel, speech: &mpsc::Sender<Result<Speech>>) {
     let rate = engine.sample_rate();
-    let mut sink = |spoken: Spoken<'_>| hand_over(speech, Speech { rate, piece: spoken.into() }, cancel);
-    let result = cancel.check().and_then(|()| engine.speak(utterance, cancel, &mut sink));
-    if let Err(error) = result {
-        // A caller that has gone needs no answer, nor does one that does not listen.
-        speech.try_send(Err(error)).unwrap_or_default();
-    }
+    let mut has_broken_off = false;
+    let mut sink = |spoken: Spoken<'_>| {
+        let flow = hand_over(speech, Ok(Speech { rate, piece: spoken.into() }), cancel);
+        has_broken_off |= flow.is_break();
+        flow
+    };
+    let end = match cancel.check().and_then(|()| engine.speak(utterance, cancel, &mut sink)) {
+        // Engines that are told to stop end well too.
+        Ok(()) if has_broken_off => return,
+        Ok(()) => Ok(Speech { rate, piece: Piece::End }),
+        Err(error) => Err(error),
+    };
+    // A caller that has gone needs no answer, nor does one that does not listen.
+    let _heard = hand_over(speech, end, cancel);
 }
 
 /// Gives a piece to the caller, as soon as it has room; breaks where it has gone, gives up, or does not listen.
 ///
 /// The engine waits here for one caller while others wait for the engine: not for ever.
-fn hand_over(speech: &mpsc::Sender<Result<Speech>>, piece: Speech, cancel: &Cancel) -> ControlFlow<()> {
-    let mut piece = Ok(piece);
+fn hand_over(speech: &mpsc::Sender<Result<Speech>>, mut piece: Result<Speech>, cancel: &Cancel) -> ControlFlow<()> {
     let deadline = Instant::now() + SLOW_READER;
     loop {
         match speech.try_send(piece) {
@@ -315,3 +324,6 @@ fn refuse(job: Job, why: impl Fn() -> Error) {
         Job::Voices { reply } => reply.send(Err(why())).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use crate::{
     audio,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     proto::tts as pb,
     speech::in_range,
     worker::{
@@ -164,25 +164,31 @@ fn wanted_rate(rate: i32) -> Result<Option<u32>> {
     }
 }
 
+/// Of a caller that took nothing for too long, or of a call that was cancelled.
+const BROKEN_OFF: &str = "the speech broke off: nobody took it for too long";
+
 /// The engine's audio as the contract's chunks, at the wanted rate, ended by one that says so. Dropped by whoever has
 /// heard enough, which ends the call.
 fn chunks(
     speech: mpsc::Receiver<Result<Speech>>,
     mut made: Made,
 ) -> impl Stream<Item = Result<pb::SynthesizeChunk, Status>> + Send {
-    // `None` marks the end, behind which the resampler still has something.
+    // `None` is where it breaks off, unless the end has been told before.
     let marked = ReceiverStream::new(speech).map(Some).chain(tokio_stream::once(None));
-    let mut failed = false;
+    let mut has_ended = false;
     let chunks = marked.map_while(move |speech| {
-        if failed {
+        if has_ended {
             return None;
         }
         let chunk = match speech {
-            Some(Ok(speech)) => made.chunk(speech),
+            Some(Ok(speech)) => {
+                has_ended = matches!(speech.piece, Piece::End);
+                made.chunk(speech)
+            }
             Some(Err(error)) => Err(error),
-            None => made.last_chunk().map(Some),
+            None => Err(Error::new(Kind::Internal, BROKEN_OFF)),
         };
-        failed = chunk.is_err();
+        has_ended |= chunk.is_err();
         Some(chunk.map_err(Status::from).transpose())
     });
     // Not every piece of speech is audio.
@@ -231,7 +237,8 @@ impl Made {
             // The resampler begins anew with each sentence, so that its samples do not depend on those before it.
             Piece::Sentence(sentence) => {
                 let rest = self.rest()?;
-                let chunk = (!rest.is_empty()).then(|| self.finished(&rest, false));
+                let has_rest = !rest.is_empty() || !self.marks.is_empty();
+                let chunk = has_rest.then(|| self.finished(&rest, false));
                 self.sentence = i32::try_from(sentence).unwrap_or(i32::MAX);
                 Ok(chunk)
             }
@@ -242,6 +249,7 @@ impl Made {
                 self.marks.push(mark);
                 Ok(None)
             }
+            Piece::End => self.last_chunk().map(Some),
             Piece::Audio(samples) if wanted == speech.rate => Ok(Some(self.finished(&samples, false))),
             Piece::Audio(samples) => {
                 let mut resampler = match self.resampler.take() {
@@ -306,6 +314,23 @@ mod tests {
             assert_eq!(error.details().field.as_deref(), Some(field));
         }
         assert!([-1, 7_999, 192_001].iter().all(|rate| wanted_rate(*rate).is_err()));
+    }
+
+    #[tokio::test]
+    async fn speech_without_an_end_is_not_taken_for_the_whole() {
+        for has_end in [true, false] {
+            let (speaker, speech) = mpsc::channel(4);
+            let pieces = [Piece::Audio(vec![1; 10]), Piece::End];
+            for piece in pieces.into_iter().take(if has_end { 2 } else { 1 }) {
+                assert!(speaker.try_send(Ok(Speech { rate: 8_000, piece })).is_ok());
+            }
+            drop(speaker);
+            let running = Calls::default().begin("x", &crate::worker::engine::Pulse::default());
+            let made = Made::new(None, "x".to_owned(), Vec::new(), running);
+            let chunks: Vec<_> = chunks(speech, made).collect().await;
+            let told: Vec<_> = chunks.iter().map(|chunk| chunk.as_ref().map(|chunk| chunk.is_last).ok()).collect();
+            assert_eq!(told, [Some(false), has_end.then_some(true)]);
+        }
     }
 
     #[test]

@@ -60,14 +60,15 @@ class Worker:
 
     def fault(self, kind, text, context, cancelled):
         """What is wrong with this call; what can happen before the answer happens here."""
-        print(f"call {kind}", flush=True)
+        # In one piece: calls come at once, and a line must not end in the middle of another.
+        print(f"call {kind}\n", end="", flush=True)
         asked = FAULT.search(text)
         name, argument = asked.groups() if asked else self.options.fault
         if name == "die" and not os.path.exists(self.options.marker):
             open(self.options.marker, "w").close()
             os.kill(os.getpid(), signal.SIGKILL)
         if name == "slow" and cancelled.wait(float(argument)):
-            print("cancelled", flush=True)
+            print("cancelled\n", end="", flush=True)
             context.abort(grpc.StatusCode.CANCELLED, "cancelled as asked")
         if name in ["unavailable", "internal", "unknown"]:
             context.abort(grpc.StatusCode[name.upper()], f"the snake is {name}")

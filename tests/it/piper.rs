@@ -157,6 +157,16 @@ fn documents_are_followed_or_refused_by_name() {
             said("<speak>one <break time=\"700ms\"/><mark name=\"m\"/>two</speak>").await.expect("it speaks");
         assert!(paused.len() > plain.len() + RATE * 7 / 10 - RATE / 5, "{} and {}", paused.len(), plain.len());
         assert_eq!(marks.iter().filter(|mark| mark.name == "m").count(), 1);
+        let document = "<speak><mark name=\"a\"/>One. <mark name=\"b\"/>Two<mark name=\"c\"/>. <mark name=\"d\"/> \
+                        Three.<mark name=\"e\"/></speak>";
+        let (audio, marks) = said(document).await.expect("it speaks");
+        let named: Vec<_> = marks.iter().filter(|mark| mark.kind() == v1::SpeechMarkKind::Named).collect();
+        for (mark, name) in named.iter().zip(["a", "b", "c", "d", "e"]) {
+            assert_eq!(mark.name, name);
+            assert!(document[mark.text_start as usize..].starts_with(&format!("<mark name=\"{name}")), "{mark:?}");
+        }
+        assert_eq!(named.len(), 5);
+        assert!(named.is_sorted_by_key(|mark| mark.sample) && named[4].sample == audio.len() as i64);
         let (ipa, _) =
             said("<speak><phoneme alphabet=\"ipa\" ph=\"həlˈoʊ\">x</phoneme></speak>").await.expect("it speaks");
         assert_eq!(ipa.len(), FRAME * frames("həlˈoʊ", 1.0));

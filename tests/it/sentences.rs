@@ -1,8 +1,11 @@
 //! Texts cut into sentences: a file for each, and marks that tell where they begin.
 
-use crate::harness::{process::Sandbox, wav};
+use crate::harness::{
+    process::{Running, Sandbox},
+    sample, wav,
+};
 use serde_json::Value;
-use std::fs;
+use std::{fs, process::Stdio};
 
 const TEXT: &str = "The first is short.\nDie zweite heißt\tso! And is this the third?  Yes.\n";
 
@@ -109,6 +112,8 @@ fn what_makes_no_sense_is_refused() {
         "tts hi --split-sentences - ",
         "tts hi --split-sentences parts -o x.wav",
         "tts hi --split-sentences parts --marks -",
+        "tts hi --split-sentences parts --ssml",
+        "tts hi -o no/",
         "tts hi --marks - -o -",
         "tts hi --marks - --json",
         "tts hi --marks x -o x",
@@ -140,6 +145,37 @@ fn what_makes_no_sense_is_refused() {
 }
 
 #[test]
+fn files_are_written_though_nobody_reads_what_is_told_of_them() {
+    let sandbox = Sandbox::new();
+    for args in [&["tts", TEXT, "-o", "x.wav", "--marks", "-"][..], &["tts", TEXT, "--split-sentences", "parts"]] {
+        let mut command = sandbox.command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        drop(child.stdout.take());
+        let shown = Running::reading(child).end();
+        assert_eq!((shown.code().as_str(), shown.stderr.as_str()), ("0", ""));
+    }
+    assert!(wav::read(&sandbox.path().join("x.wav")).1.len() > 40_000);
+    assert_eq!(fs::read_dir(sandbox.path().join("parts")).expect("the folder").count(), SENTENCES.len());
+}
+
+#[test]
+fn words_of_a_pronunciation_are_the_word_that_was_written() {
+    let sandbox = Sandbox::new();
+    sandbox.file("lexicon.txt", b"nginx = engine x");
+    let piper = sample("voices/test-voice.onnx");
+    for voice in ["en-us", piper.to_str().expect("a path")] {
+        let args = ["tts", "nginx works", "--lexicon", "lexicon.txt", "--marks", "-", "--voice", voice];
+        let marks = lines(&sandbox.run(&args).good_text());
+        let words = marks.iter().filter(|mark| mark["type"] == "word");
+        let words: Vec<_> = words.map(|mark| mark["text"].as_str().expect("a text")).collect();
+        assert_eq!(words, ["nginx", "works"], "{voice}");
+        let first = marks.iter().find(|mark| mark["type"] == "word").expect("it is there");
+        assert!(first["at"].as_f64().expect("seconds") < 0.1, "{voice}: {first}");
+    }
+}
+
+#[test]
 fn pipers_ways_are_known() {
     let sandbox = Sandbox::new();
     let ours = sandbox.run(&["tts", "hello computer", "-o", "-", "--format", "pcm", "--voice", "en-gb"]).good();
@@ -147,5 +183,9 @@ fn pipers_ways_are_known() {
     assert!(sandbox.run_with(&args, b"hello computer\n").good() == ours);
     sandbox.run(&["tts", "hello", "--model", "en-gb", "-f", "x.wav"]).good();
     sandbox.run(&["tts", "hello", "--output_file", "y.wav"]).good();
+    for flag in ["--length_scale", "--noise_scale", "--noise_w", "--noise-w-scale", "--sentence_silence", "-s"] {
+        let shown = sandbox.run(&["tts", "hello", flag, "1"]);
+        assert!(shown.stderr.contains("it is for Piper voices"), "{flag}: {}", shown.stderr);
+    }
     assert_eq!(sandbox.files(), ["x.wav", "y.wav"]);
 }

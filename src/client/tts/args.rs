@@ -36,7 +36,7 @@ Each gets a line on stdout, in order: {\"line\", output, voice, sample_rate, dur
 A line of `--marks` tells where something begins to sound:
   type        \"sentence\", \"word\", or \"named\" for SSML's <mark>
   at, sample  seconds, and samples, from the start of the audio
-  start, end  the part of the text, in bytes; for \"named\" its place
+  start, end  the part of the text, in bytes; for \"named\" its place, with Piper voices
   text        that part, or the name";
 
 /// Speak a text into an audio file
@@ -83,7 +83,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FACTOR", default_value = "1", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.0, 2.0))]
     pub(super) volume: f32,
 
-    /// Your own pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`, up to 1 MiB
+    /// Your own pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`, in IPA for Piper voices and as espeak
+    /// writes them for its own; up to 1 MiB
     #[arg(long, value_name = "FILE", conflicts_with = "ssml", value_hint = ValueHint::FilePath)]
     pub(super) lexicon: Option<PathBuf>,
 
@@ -102,7 +103,7 @@ pub(crate) struct Args {
 #[command(next_help_heading = "Piper voices")]
 pub(super) struct PiperArgs {
     /// The name or the number of a speaker, of a voice with several [default: the voice's own]
-    #[arg(long, value_name = "SPEAKER")]
+    #[arg(long, short_alias = 's', value_name = "SPEAKER", allow_negative_numbers = true)]
     pub(super) speaker: Option<String>,
 
     /// What chance is made from; the same seed gives the same samples [default: 0]
@@ -110,19 +111,19 @@ pub(super) struct PiperArgs {
     pub(super) seed: Option<u64>,
 
     /// How long sounds are, 0.1 to 10; `--speed` divides it [default: the voice's own]
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.1, 10.0))]
+    #[arg(long, alias = "length_scale", value_name = "FACTOR", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.1, 10.0))]
     pub(super) length_scale: Option<f32>,
 
     /// How much the sound varies, 0 to 2 [default: the voice's own]
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.0, 2.0))]
+    #[arg(long, alias = "noise_scale", value_name = "FACTOR", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.0, 2.0))]
     pub(super) noise_scale: Option<f32>,
 
     /// How much the length of sounds varies, 0 to 2 [default: the voice's own]
-    #[arg(long, alias = "noise-w-scale", value_name = "FACTOR", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.0, 2.0))]
+    #[arg(long, alias = "noise-w-scale", alias = "noise_w", value_name = "FACTOR", allow_negative_numbers = true, value_parser = |text: &str| number(text, 0.0, 2.0))]
     pub(super) noise_w: Option<f32>,
 
     /// Silence between sentences, up to 60 [default: 0.2]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = silence)]
+    #[arg(long, alias = "sentence_silence", value_name = "SECONDS", allow_negative_numbers = true, value_parser = silence)]
     pub(super) sentence_silence: Option<Duration>,
 
     /// Make each sentence as loud as can be

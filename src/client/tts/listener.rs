@@ -11,7 +11,7 @@ use crate::{
     audio::encode::Container,
     client::{
         json,
-        output::{Output, printable},
+        output::{Output, printable, unless_closed},
     },
     error::{Error, Kind, Result},
     proto::v1::{AudioFormat, OutputEncoding},
@@ -167,7 +167,7 @@ impl Listener {
         if let Some(file) = &mut self.marks {
             let rate = self.spoken.sample_rate;
             if file.is_stdout() {
-                self.progress.beside(|| file.write(&mark, rate))?;
+                unless_closed(self.progress.beside(|| file.write(&mark, rate)))?;
             } else {
                 file.write(&mark, rate)?;
             }
@@ -226,7 +226,7 @@ fn tell(spoken: &mut Spoken, told: Vec<Sentence>, telling: Telling, progress: &P
         // One line, whatever is in it: a sentence may go over several.
         let text = sentence.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let line = format!("{}\t{}", printable(&sentence.output), printable(&text));
-        progress.beside(|| output.line(&line))?;
+        unless_closed(progress.beside(|| output.line(&line)))?;
     }
     Ok(())
 }

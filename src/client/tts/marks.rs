@@ -7,7 +7,7 @@ use crate::{
     proto::v1::{SpeechMark, SpeechMarkKind},
     speech::MarkKind,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The most text that is kept for marks that do not come.
 const MOST_KEPT: usize = 1 << 20;
@@ -109,6 +109,11 @@ impl MarksFile {
     /// Whether marks share the terminal with a line of progress.
     pub(super) fn is_stdout(&self) -> bool {
         self.0.is_stdout()
+    }
+
+    /// The file that it will be, if it is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.0.file()
     }
 
     /// Writes a mark of audio at so many Hz.

@@ -60,6 +60,13 @@ impl Place {
         matches!(self, Place::Stdout(..))
     }
 
+    /// The file that it will be, if it is one: the same for all names of it.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        let Place::File(beside) = self else { return None };
+        let folder = beside.new.path().parent()?.canonicalize().ok()?;
+        Some(folder.join(beside.place.file_name()?))
+    }
+
     /// Writes more, at once.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::{
     client::output::Output,
     error::{Error, Kind, Result},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Takes audio.
 pub(super) struct Sink {
@@ -28,6 +28,11 @@ impl Sink {
     /// Whether audio goes to stdout.
     pub(super) fn is_stdout(&self) -> bool {
         self.place.is_stdout()
+    }
+
+    /// The file that it will be, if it is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.place.file()
     }
 
     /// Begins, at a rate in Hz.

@@ -65,7 +65,7 @@ pub(super) fn open(text: Option<&str>, file: Option<&Path>, is_ssml: bool) -> Re
             Ok(Text::Whole(text.to_owned()))
         }
         _ => {
-            let source = Source::open(text, file)?;
+            let source = Source::open(text, file, false)?;
             if is_ssml { whole(source).map(Text::Whole) } else { Flow::begin(source).map(Text::Flowing) }
         }
     }
@@ -76,7 +76,7 @@ pub(super) fn open(text: Option<&str>, file: Option<&Path>, is_ssml: bool) -> Re
 /// # Errors
 /// `NotFound`, `Io`, `InvalidInput` for a folder, `Config` for a terminal.
 pub(super) fn bytes(text: Option<&str>, file: Option<&Path>) -> Result<(Box<dyn Read + Send>, String)> {
-    Source::open(text, file).map(|source| (source.bytes, source.name))
+    Source::open(text, file, true).map(|source| (source.bytes, source.name))
 }
 
 impl Text {
@@ -107,11 +107,15 @@ impl Text {
 }
 
 impl Source {
-    fn open(text: Option<&str>, file: Option<&Path>) -> Result<Self> {
+    fn open(text: Option<&str>, file: Option<&Path>, is_lines: bool) -> Result<Self> {
         match file {
             Some(path) if path != Path::new("-") => from_file(path),
             None if text.is_none() && io::stdin().is_terminal() => {
-                Err(Error::new(Kind::Config, "nothing to say: give a text, `-` for stdin, or `--file FILE`"))
+                let message = match is_lines {
+                    true => "no texts: send lines of JSON to standard input, or give `--file FILE`",
+                    false => "nothing to say: give a text, `-` for stdin, or `--file FILE`",
+                };
+                Err(Error::new(Kind::Config, message))
             }
             _ => Ok(Self { bytes: Box::new(io::stdin()), name: "standard input".to_owned(), length: None }),
         }

@@ -15,6 +15,9 @@ use crate::{
 use bytes::Bytes;
 use std::collections::VecDeque;
 
+/// The most bytes of samples in a message: a second or two. Even.
+const MAX_PIECE: usize = 128 * 1024;
+
 /// A caller who listens over the wire, by messages that carry these events.
 pub(super) struct Caller<T> {
     encoding: OutputEncoding,
@@ -62,6 +65,23 @@ impl<T: From<Event> + Send> Caller<T> {
         self.deliver().await
     }
 
+    /// Takes samples of a message.
+    fn piece(&mut self, audio: Bytes) -> Result<()> {
+        self.samples += (audio.len() / 2) as i64;
+        match (&mut self.encoder, self.encoding) {
+            (Some(encoder), _) => {
+                let bytes = encoder.push(&audio)?;
+                self.bytes(bytes);
+            }
+            (None, OutputEncoding::Float32) => {
+                let samples = audio::bytes_to_i16(&audio).into_iter().map(audio::to_f32);
+                self.bytes(samples.flat_map(f32::to_le_bytes).collect());
+            }
+            (None, _) => self.waiting.push_back(Event::Audio(audio).into()),
+        }
+        Ok(())
+    }
+
     fn bytes(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
             self.waiting.push_back(Event::Audio(bytes.into()).into());
@@ -98,22 +118,14 @@ impl<T: From<Event> + Send> Listener for Caller<T> {
         Ok(())
     }
 
-    fn audio(&mut self, audio: Bytes) -> Result<()> {
-        self.samples += (audio.len() / 2) as i64;
-        match (&mut self.encoder, self.encoding) {
-            (Some(encoder), _) => {
-                let bytes = encoder.push(&audio)?;
-                self.bytes(bytes);
-            }
-            (None, OutputEncoding::Float32) => {
-                let samples = audio::bytes_to_i16(&audio).into_iter().map(audio::to_f32);
-                self.bytes(samples.flat_map(f32::to_le_bytes).collect());
-            }
-            (None, _) => self.waiting.push_back(Event::Audio(audio).into()),
+    fn audio(&mut self, mut audio: Bytes) -> Result<()> {
+        // An engine elsewhere may give all in one piece: more than the message that a client takes.
+        while audio.len() > MAX_PIECE {
+            let piece = audio.split_to(MAX_PIECE);
+            self.piece(piece)?;
         }
-        Ok(())
+        self.piece(audio)
     }
-
     fn mark(&mut self, mark: SpeechMark) {
         let kind = match mark.kind {
             MarkKind::Sentence => pb::SpeechMarkKind::Sentence,
@@ -169,8 +181,10 @@ pub(super) fn encoding(request: &pb::SynthesizeRequest) -> Result<(OutputEncodin
         let message = format!("encoding {} does not exist", request.encoding);
         Error::invalid(message).in_field("encoding")
     })?;
-    // What is negative is out of range, and said to be so where ranges are checked.
-    let rate = u32::try_from(request.sample_rate_hertz).unwrap_or(u32::MAX);
+    let rate = u32::try_from(request.sample_rate_hertz).map_err(|_| {
+        let message = format!("sample rate {} Hz is not in 8000 to 192000", request.sample_rate_hertz);
+        Error::invalid(message).in_field("sample_rate_hertz")
+    })?;
     match (encoding, rate) {
         (OutputEncoding::Unspecified, _) => Ok((OutputEncoding::Pcm16, rate)),
         // The highest of the few that Opus knows loses nothing.

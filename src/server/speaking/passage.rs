@@ -21,7 +21,7 @@ use crate::{
     speech::{MarkKind, ModelId},
 };
 use bytes::Buf;
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 use tokio::time::{Instant, timeout};
 
 /// How long a listener may stand still and keep a worker. Players take a second of audio at a time.
@@ -55,6 +55,8 @@ pub(super) struct Passage<'a, L> {
     /// Samples heard of the sentences before it.
     earlier: u64,
     rate: u32,
+    /// The word that was told last.
+    word: Range<u64>,
 }
 
 impl<'a, L: Listener> Passage<'a, L> {
@@ -66,7 +68,19 @@ impl<'a, L: Listener> Passage<'a, L> {
         voice: &'a str,
         listener: &'a mut L,
     ) -> Self {
-        Self { script, before, request, voice, listener, sentence: 0, bytes: 0, marks: 0, earlier: 0, rate: 0 }
+        Self {
+            script,
+            before,
+            request,
+            voice,
+            listener,
+            sentence: 0,
+            bytes: 0,
+            marks: 0,
+            earlier: 0,
+            rate: 0,
+            word: 0..0,
+        }
     }
 
     /// Speaks until all is said.
@@ -79,7 +93,11 @@ impl<'a, L: Listener> Passage<'a, L> {
         model: ModelId,
         deadline: Option<Instant>,
     ) -> Result<()> {
-        let mut call = supervisor.call(model.clone(), deadline);
+        let mut call = supervisor.call(model, deadline);
+        if self.before > 0 {
+            // Its caller is in the middle of a text.
+            call = call.going_on();
+        }
         let mut lost_at = self.sentence;
         loop {
             let result = match call.lease().await {
@@ -96,12 +114,15 @@ impl<'a, L: Listener> Passage<'a, L> {
                 Err(failure) => Err(failure),
             };
             match call.settle(result).await? {
-                Some(Outcome::Done) => return Ok(()),
+                Some(Outcome::Done) => {
+                    self.tell_the_rest();
+                    return self.listener.deliver().await;
+                }
                 Some(Outcome::Stalled) => self.listener.deliver().await?,
                 // Who gets on is not at fault: a long text may lose many workers, a sentence few.
                 None if self.sentence > lost_at => {
                     lost_at = self.sentence;
-                    call = supervisor.call(model.clone(), deadline);
+                    call.got_on();
                 }
                 None => {}
             }
@@ -184,6 +205,18 @@ impl<'a, L: Listener> Passage<'a, L> {
         Ok(())
     }
 
+    /// Sentences without a word have begun by the end.
+    fn tell_the_rest(&mut self) {
+        let sample = self.earlier + self.bytes as u64 / 2;
+        let Script::Whole(whole) = &mut self.script else { return };
+        if !self.request.marks {
+            return;
+        }
+        for text in whole.begun(u64::MAX) {
+            self.listener.mark(SpeechMark { kind: MarkKind::Sentence, sample, text, name: String::new() });
+        }
+    }
+
     fn hear_mark(&mut self, mark: &tts::Mark) {
         self.marks += 1;
         let Some(kind) = MarkKind::of_word(&mark.kind) else { return };
@@ -201,6 +234,13 @@ impl<'a, L: Listener> Passage<'a, L> {
                 let kind = MarkKind::Sentence;
                 self.listener.mark(SpeechMark { kind, sample, text: sentence, name: String::new() });
             }
+        }
+        if kind == MarkKind::Word {
+            // An entry of a lexicon may have several words, where the caller wrote one.
+            if text == self.word {
+                return;
+            }
+            self.word = text.clone();
         }
         self.listener.mark(SpeechMark { kind, sample, text, name: mark.name.clone() });
     }

@@ -41,8 +41,9 @@ impl Line {
 
     /// Where in the caller's text bytes of this one come from.
     fn source_of(&self, bytes: Range<usize>) -> Range<u64> {
-        let at = |byte: usize| self.written.source(self.words.source(byte));
-        at(bytes.start)..at(bytes.end).max(at(bytes.start))
+        let words = self.words.span(bytes);
+        let start = self.written.source(words.start);
+        start..self.written.source(words.end).max(start)
     }
 }
 
@@ -154,8 +155,13 @@ pub(super) fn check_ssml(text: &str) -> Result<()> {
     if document.descendants().flat_map(|node| node.attributes()).any(|attribute| attribute.value().len() > 200) {
         return Err(wrong("an attribute is longer than 200 bytes".to_owned()));
     }
+    let is_said = |node: roxmltree::Node<'_, '_>| match node.tag_name().name() {
+        "break" | "mark" | "phoneme" | "sub" => true,
+        _ => node.is_text() && node.text().is_some_and(|text| !text.trim().is_empty()),
+    };
     match document.root_element().tag_name().name() {
-        "speak" => Ok(()),
+        "speak" if document.descendants().any(is_said) => Ok(()),
+        "speak" => Err(wrong("there is nothing in it to say".to_owned())),
         other => Err(wrong(format!("its outermost element is <{other}>, not <speak>"))),
     }
 }
@@ -181,6 +187,15 @@ mod tests {
         assert_eq!((of("know"), of("sequel"), of("well"), of("you")), (2..6, 7..10, 11..15, 23..26));
         let script = Script::Sentences(lines(text, &lexicon));
         assert_eq!((script.source_of(0, 7..13), script.source_of(1, 3..6)), (7..10, 23..26));
+    }
+
+    #[test]
+    fn words_that_a_word_is_made_of_are_that_word() {
+        let lexicon = Lexicon::parse("nginx = engine x", "`x`").expect("it is valid");
+        let script = Script::Sentences(lines("nginx works", &lexicon));
+        assert_eq!(script.source_of(0, 0..6), 0..5, "engine");
+        assert_eq!(script.source_of(0, 7..8), 0..5, "x");
+        assert_eq!(script.source_of(0, 9..14), 6..11, "works");
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Attempts {
     /// Of those from outside.
     disconnections: u32,
     is_patient: bool,
+    /// It has had a worker before.
+    has_waited: bool,
 }
 
 /// What to do after a death.
@@ -51,11 +53,22 @@ impl Attempts {
 
     /// How the call waits for a worker.
     pub(crate) fn turn(&self) -> Turn {
-        match self.own_doing + self.from_outside {
-            1.. => Turn::Again,
-            0 if self.is_patient => Turn::Patient,
-            0 => Turn::New,
+        match (self.has_waited || self.own_doing + self.from_outside > 0, self.is_patient) {
+            (true, _) => Turn::Again,
+            (false, true) => Turn::Patient,
+            (false, false) => Turn::New,
         }
+    }
+
+    /// The call has had its turn: what is left of it need not wait behind others.
+    pub(crate) fn note_turn(&mut self) {
+        self.has_waited = true;
+    }
+
+    /// Forgets all deaths, but not that the call has had its turn.
+    pub(crate) fn forget(&mut self) {
+        let Self { is_patient, has_waited, .. } = *self;
+        *self = Self { is_patient, has_waited, ..Self::default() };
     }
 
     /// Takes note of a death under the call.

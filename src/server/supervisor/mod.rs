@@ -137,7 +137,22 @@ impl Call {
     /// # Errors
     /// To be settled like those of the call itself.
     pub(crate) async fn lease(&mut self) -> Granted {
-        self.supervisor.lease(&self.model, self.deadline, self.attempts.turn()).await
+        let granted = self.supervisor.lease(&self.model, self.deadline, self.attempts.turn()).await;
+        if granted.is_ok() {
+            self.attempts.note_turn();
+        }
+        granted
+    }
+
+    /// It goes on with something that has had its turn already.
+    pub(crate) fn going_on(mut self) -> Self {
+        self.attempts.note_turn();
+        self
+    }
+
+    /// It got on since it lost a worker: what it lost counts no more.
+    pub(crate) fn got_on(&mut self) {
+        self.attempts.forget();
     }
 
     /// What a result means: a value, or nothing where the call is to be made again, now.

@@ -71,6 +71,11 @@ impl Cancel {
         self.wanted.load(Ordering::Relaxed)
     }
 
+    /// The same, by somebody who only waits: that is no sign of life.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
     /// An error if the work should end.
     pub(crate) fn check(&self) -> Result<()> {
         if self.wanted() { Err(Error::new(Kind::Cancelled, "the caller gave up")) } else { Ok(()) }

@@ -67,6 +67,12 @@ impl Wish {
             request.sentence_silence = Some(span(span_of.ok_or_else(wrong)?));
         }
         request.speaker = self.speaker.unwrap_or(std::mem::take(&mut request.speaker));
+        // On the wire, 0 is the same as nothing.
+        if let Some((field, _)) =
+            [("speed", self.speed), ("pitch", self.pitch)].iter().find(|(_, value)| *value == Some(0.0))
+        {
+            return Err(Error::invalid(format!("{field} 0 is no speech at all")).in_field(*field));
+        }
         request.speed = self.speed.unwrap_or(request.speed);
         request.pitch = self.pitch.unwrap_or(request.pitch);
         request.volume = self.volume.or(request.volume);

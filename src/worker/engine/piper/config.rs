@@ -120,7 +120,7 @@ impl Config {
             default_speaker: whole(&root, "default_speaker_id", 0..=u64::from(speakers - 1), Some(0))? as u32,
             scales: Scales {
                 noise: scale(inference, "noise_scale", 0.667, 0.0)?,
-                length: scale(inference, "length_scale", 1.0, 0.01)?,
+                length: scale(inference, "length_scale", 1.0, 0.05)?,
                 noise_w: scale(inference, "noise_w", 0.8, 0.0)?,
             },
             hop: whole(&root, "hop_length", 1..=1 << 16, Some(256))? as usize,
@@ -156,11 +156,11 @@ fn whole(
     }
 }
 
-/// A number from `least` to 100.
+/// A number from `least` to 20, as for every line that is spoken.
 fn scale(object: &Map<String, Value>, key: &str, missing: f32, least: f32) -> Result<f32> {
     let Some(value) = object.get(key).filter(|value| !value.is_null()) else { return Ok(missing) };
-    let number = value.as_f64().map(|number| number as f32).filter(|number| (least..=100.0).contains(number));
-    number.ok_or_else(|| Error::invalid(format!("inference.{key} is {value}, not a number from {least} to 100")))
+    let number = value.as_f64().map(|number| number as f32).filter(|number| (least..=20.0).contains(number));
+    number.ok_or_else(|| Error::invalid(format!("inference.{key} is {value}, not a number from {least} to 20")))
 }
 
 fn phoneme_type(root: &Map<String, Value>) -> Result<PhonemeType> {
@@ -177,6 +177,9 @@ fn phoneme_type(root: &Map<String, Value>) -> Result<PhonemeType> {
     }
 }
 
+/// The most ids of a phoneme: voices have one.
+const MOST_IDS: usize = 8;
+
 fn phoneme_ids(root: &Map<String, Value>) -> Result<BTreeMap<String, Vec<u32>>> {
     let Some(Value::Object(map)) = root.get("phoneme_id_map") else {
         return Err(Error::invalid("phoneme_id_map is missing or no object"));
@@ -190,6 +193,9 @@ fn phoneme_ids(root: &Map<String, Value>) -> Result<BTreeMap<String, Vec<u32>>> 
     };
     map.iter()
         .map(|(phoneme, value)| match ids(value) {
+            Some(ids) if ids.len() > MOST_IDS => {
+                Err(Error::invalid(format!("phoneme_id_map[{phoneme:?}] has {} ids, more than {MOST_IDS}", ids.len())))
+            }
             Some(ids) if !phoneme.is_empty() => Ok((phoneme.clone(), ids)),
             _ => Err(Error::invalid(format!("phoneme_id_map[{phoneme:?}] is {value}, not a list of ids"))),
         })

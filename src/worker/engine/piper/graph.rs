@@ -192,9 +192,9 @@ fn cuts(graph: &Graph, noise: Noise) -> Result<Cuts, String> {
     }
     let kernel = graph.weight_shape(entry.input(1)).ok_or("the weights of its decoder are not found")?;
     let groups = usize::try_from(entry.int("group").unwrap_or(1)).unwrap_or(0);
-    let channels = kernel.get(1).map_or(0, |channels| channels * groups);
-    if channels == 0 {
-        return Err("its frames have no channels".into());
+    let channels = kernel.get(1).and_then(|channels| channels.checked_mul(groups)).unwrap_or(0);
+    if channels == 0 || channels > MOST_CHANNELS {
+        return Err(format!("its frames have {channels} channels"));
     }
     let output = graph.outputs.first().map_or("", |port| &port.name);
     let hop = hop(graph, latents, output).ok_or("it is not known how many samples a frame has")?;
@@ -203,6 +203,45 @@ fn cuts(graph: &Graph, noise: Noise) -> Result<Cuts, String> {
     let (before_flow, latents, mask) = (before_flow.into(), latents.into(), mask.clone());
     Ok(Cuts { noise, before_flow, mask, latents, channels, hop, decoder_context, flow_context })
 }
+
+/// Operations that look neither to the left nor to the right, as voices use them.
+const STAYS: &[&str] = &[
+    "Abs",
+    "Add",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Div",
+    "Erf",
+    "Exp",
+    "Expand",
+    "Gather",
+    "Identity",
+    "LeakyRelu",
+    "Log",
+    "Max",
+    "Min",
+    "Mul",
+    "Neg",
+    "Pow",
+    "Relu",
+    "Shape",
+    "Sigmoid",
+    "Slice",
+    "Softplus",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Tanh",
+    "Unsqueeze",
+    "Where",
+];
+
+/// Ten times those of any voice.
+const MOST_CHANNELS: usize = 4096;
 
 /// Samples for one frame: the product of the strides along the way.
 fn hop(graph: &Graph, from: &str, to: &str) -> Option<usize> {
@@ -276,8 +315,8 @@ impl Sliding {
 
 /// How many frames of `from` beside a frame have a say in that frame's part of `to`, where a frame has `hop` values.
 ///
-/// Walks back from one frame's values, widening the range at each convolution by what its taps reach; whatever else is
-/// on the way is taken to look neither left nor right.
+/// Walks back from one frame's values, widening the range at each convolution by what its taps reach. `None` where
+/// something else may look to the left or to the right.
 fn context(graph: &Graph, from: &str, to: &str, hop: usize) -> Option<Context> {
     let between = graph.downstream(&[from]);
     let mut ranges = std::collections::HashMap::from([(to, (0i64, i64::try_from(hop).ok()? - 1))]);
@@ -291,7 +330,8 @@ fn context(graph: &Graph, from: &str, to: &str, hop: usize) -> Option<Context> {
         let (first, last) = match node.op.as_str() {
             "Conv" => Sliding::of(graph, node)?.reach(first, last, false),
             "ConvTranspose" => Sliding::of(graph, node)?.reach(first, last, true),
-            _ => (first, last),
+            other if STAYS.contains(&other) => (first, last),
+            _ => return None,
         };
         for input in node.inputs.iter().filter(|name| between.contains(name.as_str())) {
             let range = ranges.entry(input).or_insert((first, last));

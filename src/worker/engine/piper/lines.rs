@@ -36,8 +36,8 @@ pub(super) struct Mark {
 /// What a place is. Ranges are bytes of the request's text, or of its SSML document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Marked {
-    /// A `<mark>`.
-    Name(String),
+    /// A `<mark>`, and its place.
+    Name(String, usize),
     /// A word.
     Word(Range<usize>),
     /// A sentence, or as much of it as is in this line.
@@ -63,8 +63,17 @@ pub(super) struct Draft {
     sources: Vec<Source>,
     rate: f32,
     silence_after: Duration,
-    /// Names, by the place in the run.
-    names: Vec<(usize, String)>,
+    names: Vec<Named>,
+}
+
+/// A `<mark>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    name: String,
+    /// Its place in the run.
+    at: usize,
+    /// Its place in the document.
+    written: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +123,10 @@ pub(super) fn of_pieces(pieces: &[Piece], split: &dyn Fn(&str) -> Vec<Range<usiz
             Piece::Text(said) => drafter.change_rate(said, split).say(PartKind::Text, said),
             Piece::Phonemes(said) => drafter.change_rate(said, split).say(PartKind::Ipa, said),
             Piece::Characters(said) => drafter.change_rate(said, split).say(PartKind::Characters, said),
-            Piece::Mark(name) => drafter.run.names.push((drafter.run.text.len(), name.clone())),
+            Piece::Mark(name, written) => {
+                let at = drafter.run.text.len();
+                drafter.run.names.push(Named { name: name.clone(), at, written: *written });
+            }
             Piece::Break(pause) => drafter.pause(*pause, split),
             Piece::SentenceEnd => drafter.flush(split).owe(pauses.sentence),
             Piece::ParagraphEnd => drafter.flush(split).owe(pauses.paragraph),
@@ -146,7 +158,7 @@ struct Run {
     text: String,
     parts: Vec<DraftPart>,
     sources: Vec<Source>,
-    names: Vec<(usize, String)>,
+    names: Vec<Named>,
     rate: f32,
 }
 
@@ -199,13 +211,14 @@ impl Drafter {
         let ranges = if text.trim().is_empty() { Vec::new() } else { keep_blocks_whole(&text, split(&text)) };
         let mut ranges = ranges.into_iter().filter(|range| is_said(&text, range)).peekable();
         if ranges.peek().is_none() {
-            names.iter_mut().for_each(|(at, _)| *at = 0);
+            names.iter_mut().for_each(|name| name.at = 0);
             self.run.names = names;
             return self;
         }
         while let Some(range) = ranges.next() {
+            // What stands between two sentences is heard when the second begins.
             let here = match ranges.peek() {
-                Some(next) => names.iter().take_while(|(at, _)| *at < next.start).count(),
+                Some(next) => names.iter().take_while(|name| name.at <= range.end && name.at < next.start).count(),
                 None => names.len(),
             };
             let draft = Draft {
@@ -329,7 +342,7 @@ impl Scribe<'_> {
             line.marks = marks(draft, &sentence, &starts, ids.len());
             line.ids = ids;
         } else {
-            line.marks = draft.names.iter().map(|(_, name)| named(name, 0)).collect();
+            line.marks = draft.names.iter().map(|name| named(name, 0)).collect();
             if !draft.parts.is_empty() {
                 line.silence_after = line.silence_after.max(self.pauses.wordless);
             }
@@ -344,8 +357,8 @@ fn is_spoken(sentence: &Sentence, starts: &[usize]) -> bool {
     sentence.symbols.iter().zip(has_ids).any(|(symbol, has_ids)| has_ids && symbol.is_alphanumeric())
 }
 
-fn named(name: &str, at: usize) -> Mark {
-    Mark { ids: at..at, what: Marked::Name(name.to_owned()) }
+fn named(name: &Named, at: usize) -> Mark {
+    Mark { ids: at..at, what: Marked::Name(name.name.clone(), name.written) }
 }
 
 fn marks(draft: &Draft, sentence: &Sentence, starts: &[usize], end: usize) -> Vec<Mark> {
@@ -356,8 +369,8 @@ fn marks(draft: &Draft, sentence: &Sentence, starts: &[usize], end: usize) -> Ve
         let what = Marked::Word(draft.written(&word.text)?);
         Some(Mark { ids: id(word.symbols.start)..id(word.symbols.end), what })
     });
-    let names = draft.names.iter().map(|(at, name)| {
-        let next = sentence.words.iter().find(|word| word.text.start >= *at);
+    let names = draft.names.iter().map(|name| {
+        let next = sentence.words.iter().find(|word| word.text.start >= name.at);
         named(name, next.map_or(id(usize::MAX), |word| id(word.symbols.start)))
     });
     let mut marks: Vec<Mark> = whole.into_iter().chain(names).chain(words).collect();

@@ -168,8 +168,13 @@ impl Piper {
         if config.speakers < 2 {
             return Vec::new();
         }
-        let name = |number: u32| config.speaker_ids.iter().find(|(_, id)| **id == number).map(|(name, _)| name.clone());
-        (0..config.speakers).map(|number| name(number).unwrap_or_else(|| number.to_string())).collect()
+        let mut names: Vec<String> = (0..config.speakers).map(|number| number.to_string()).collect();
+        for (name, number) in &config.speaker_ids {
+            if let Some(place) = names.get_mut(*number as usize) {
+                name.clone_into(place);
+            }
+        }
+        names
     }
 
     /// What is to be said, before its phonemes: drafts, each with the sentence of the script that it belongs to.
@@ -229,10 +234,9 @@ impl Piper {
     /// How a line is to be computed.
     fn scales(&self, utterance: &Utterance, rate: f32) -> Scales {
         let (own, asked) = (self.voice.config.scales, utterance.scales);
-        let length = asked.length.unwrap_or(own.length) / (utterance.speed * rate);
         Scales {
             noise: asked.noise.unwrap_or(own.noise),
-            length: length.clamp(0.05, 20.0),
+            length: asked.length.unwrap_or(own.length) / (utterance.speed * rate),
             noise_w: asked.noise_w.unwrap_or(own.noise_w),
         }
     }
@@ -374,10 +378,11 @@ impl Piper {
                 Event::LineEnds { .. } => ControlFlow::Continue(()),
             };
             let mut heard = |event: Event<'_>| {
-                flow = hear(event);
+                // A sign of life for each piece: whoever waits for the next gives none.
+                flow = if cancel.wanted() { ControlFlow::Break(()) } else { hear(event) };
                 flow
             };
-            stream::speak(&self.voice, &made, options, &|| cancel.wanted(), &mut heard)?;
+            stream::speak(&self.voice, &made, options, &|| cancel.is_wanted(), &mut heard)?;
         }
         if flow.is_continue() {
             flow = wordless_until(voicing, lines.len());

@@ -8,7 +8,7 @@
 use crate::error::{Error, Result};
 use file::{Weight, broken};
 use prost::{Message, bytes::Bytes};
-use proto::{Attribute, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use proto::{Attribute, FloatAttribute, GraphProto, ModelProto, NodeProto, SeededNode, TensorProto, ValueInfoProto};
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
@@ -20,6 +20,9 @@ mod proto;
 /// `TensorProto.DataType`: 32-bit floats, and 64-bit integers.
 pub(super) const FLOAT: i32 = 1;
 pub(super) const INT64: i32 = 7;
+
+/// How deep bodies of control flow may lie in each other: voices have one level.
+const DEEPEST: usize = 16;
 
 /// One operation.
 #[derive(Debug)]
@@ -62,6 +65,16 @@ impl Node {
 
     fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// Its bytes; where it makes noise, with a seed.
+    fn seeded(&self) -> Bytes {
+        if !self.op.starts_with("Random") || self.attribute("seed").is_some() {
+            return self.bytes.clone();
+        }
+        let attribute = FloatAttribute { name: "seed".into(), f: 1.0, kind: 1 };
+        // In this encoding, bytes that follow add to a message.
+        [self.bytes.to_vec(), SeededNode { attribute: Some(attribute) }.encode_to_vec()].concat().into()
     }
 
     /// The `index`th input, "" when it is left out.
@@ -145,7 +158,7 @@ impl Graph {
         }
         let weights: HashMap<_, _> =
             outline.weights.into_iter().map(|weight| (weight.name().to_owned(), weight)).collect();
-        let nodes = graph.node.into_iter().map(node).collect::<Result<Vec<_>, _>>().map_err(broken)?;
+        let nodes = graph.node.into_iter().map(|bytes| node(bytes, 0)).collect::<Result<Vec<_>>>()?;
         let ports = |list: Vec<Bytes>| list.into_iter().map(port).collect::<Result<Vec<_>, _>>().map_err(broken);
         let mut inputs = ports(graph.input)?;
         // Files of ONNX before 1.4 list their weights among the inputs too.
@@ -206,16 +219,20 @@ impl Graph {
         }
     }
 
-    fn stored(&self, value: &str) -> Option<Stored<'_>> {
-        if let Some(weight) = self.weights.get(value) {
-            return Some(Stored::Weight(weight));
+    fn stored<'a>(&'a self, mut value: &'a str) -> Option<Stored<'a>> {
+        // Each step goes to an earlier operation, unless the file is broken.
+        for _ in 0..=self.nodes.len() {
+            if let Some(weight) = self.weights.get(value) {
+                return Some(Stored::Weight(weight));
+            }
+            let node = self.producer(value)?;
+            match node.op.as_str() {
+                "Constant" => return node.tensor("value").map(Stored::Constant),
+                "Identity" => value = node.input(0),
+                _ => return None,
+            }
         }
-        let node = self.producer(value)?;
-        match node.op.as_str() {
-            "Constant" => node.tensor("value").map(Stored::Constant),
-            "Identity" if node.input(0) != value => self.stored(node.input(0)),
-            _ => None,
-        }
+        None
     }
 
     /// A constant of floats.
@@ -251,7 +268,7 @@ impl Graph {
     }
 
     /// A model of its own that makes `outputs` from `given` and such inputs of the graph as it still needs, and the
-    /// names of all it takes. `given` and `outputs` may be any values of the graph.
+    /// names of all it takes. `given` and `outputs` may be any values of the graph. Its noise is the same in every run.
     ///
     /// # Errors
     /// `Io` when the file cannot be read any more.
@@ -260,7 +277,7 @@ impl Graph {
         let made = |node: &Node| {
             node.outputs.iter().any(|name| needed.contains(name.as_str()) && !given.contains(&name.as_str()))
         };
-        let node: Vec<Bytes> = self.nodes.iter().filter(|node| made(node)).map(|node| node.bytes.clone()).collect();
+        let node: Vec<Bytes> = self.nodes.iter().filter(|node| made(node)).map(Node::seeded).collect();
         let mut weights: Vec<&Weight> = self.weights.values().filter(|weight| needed.contains(weight.name())).collect();
         weights.sort_by_key(|weight| weight.name());
         let takes = self.takes(given, outputs);
@@ -296,23 +313,27 @@ enum Stored<'a> {
     Constant(&'a TensorProto),
 }
 
-fn node(bytes: Bytes) -> Result<Node, prost::DecodeError> {
-    let proto = NodeProto::decode(bytes.clone())?;
+/// Reads an operation that lies so deep in the bodies of others.
+fn node(bytes: Bytes, depth: usize) -> Result<Node> {
+    if depth > DEEPEST {
+        return Err(Error::invalid(format!("the model has bodies in each other more than {DEEPEST} deep")));
+    }
+    let proto = NodeProto::decode(bytes.clone()).map_err(broken)?;
     let mut inputs = proto.input;
     for body in proto.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
-        captured(body, &mut inputs)?;
+        captured(body, &mut inputs, depth + 1)?;
     }
     Ok(Node { op: proto.op_type, inputs, outputs: proto.output, attributes: proto.attribute, bytes })
 }
 
 /// Adds what the body of an `If` or a `Loop` may take from outside: every name that it mentions, for a name that it
 /// makes itself is found nowhere outside and does no harm.
-fn captured(body: &GraphProto, names: &mut Vec<String>) -> Result<(), prost::DecodeError> {
+fn captured(body: &GraphProto, names: &mut Vec<String>, depth: usize) -> Result<()> {
     for bytes in &body.node {
-        names.extend(node(bytes.clone())?.inputs);
+        names.extend(node(bytes.clone(), depth)?.inputs);
     }
     for bytes in &body.output {
-        names.push(ValueInfoProto::decode(bytes.clone())?.name);
+        names.push(ValueInfoProto::decode(bytes.clone()).map_err(broken)?.name);
     }
     Ok(())
 }

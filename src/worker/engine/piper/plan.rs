@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// bounds memory to about 100 MB a table.
 const MAX_TABLE: usize = 24 << 20;
 
+/// The most frames of a sentence: eleven minutes of a voice of ordinary size.
+const MAX_FRAMES: f64 = 60_000.0;
+
 /// What to say, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sentence {
@@ -153,7 +156,7 @@ pub(super) fn durations_of(durations: Vec<f32>, ids: usize) -> Result<Vec<usize>
         return Err(failed("it made durations that are none".into()));
     }
     let total: f64 = durations.iter().map(|&duration| f64::from(duration)).sum();
-    if total * ids as f64 > MAX_TABLE as f64 {
+    if total * ids as f64 > MAX_TABLE as f64 || total > MAX_FRAMES {
         return Err(Error::invalid(format!(
             "{ids} phonemes would last {total} frames, which is too long to make: speak faster or in shorter sentences"
         )));

@@ -41,6 +41,8 @@ pub(super) enum Which {
 pub(super) struct Section {
     how: How,
     channels: usize,
+    /// Of what it makes.
+    rows: usize,
     rate: usize,
 }
 
@@ -70,14 +72,14 @@ impl Section {
         let (from, mask, to, rate) = ends(cuts, output, which);
         let unknown = |why: String| Error::new(Kind::Unsupported, why);
         let Compiled { tape, columns } = compile(graph, (from, cuts.channels), mask, to).map_err(unknown)?;
-        let rows = if which == Which::Flow { cuts.channels } else { 1 };
+        let rows = rows_of(cuts, which);
         if tape.rate() != rate || tape.output.rows.len() != rows {
             return Err(unknown(format!("{} rows of {} values a frame", tape.output.rows.len(), tape.rate())));
         }
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
         let count = names.len();
         let columns = if count > 0 { Some(Part::load(graph, &[], &names)?) } else { None };
-        Ok(Self { how: How::Tape { tape, columns, count }, channels: cuts.channels, rate })
+        Ok(Self { how: How::Tape { tape, columns, count }, channels: cuts.channels, rows, rate })
     }
 
     /// A section as a model of rten's.
@@ -89,7 +91,8 @@ impl Section {
         let part = Part::load(graph, &std::iter::once(from).chain(mask).collect::<Vec<_>>(), &[to])?;
         let context = if which == Which::Flow { cuts.flow_context } else { cuts.decoder_context };
         let (from, mask) = (from.into(), mask.unwrap_or_default().into());
-        Ok(Self { how: How::Rten { part, from, mask, context }, channels: cuts.channels, rate })
+        let rows = rows_of(cuts, which);
+        Ok(Self { how: How::Rten { part, from, mask, context }, channels: cuts.channels, rows, rate })
     }
 
     /// What depends on the speaker alone.
@@ -145,7 +148,7 @@ impl Section {
                 };
                 let made = floats(part.run(give, &[0], &desk.pool)?.remove(0))?;
                 let row = needs.len() * self.rate;
-                if made.is_empty() || made.len() % row != 0 {
+                if made.len() != row * self.rows {
                     return Err(Error::new(Kind::Internal, "the voice failed: its parts differ in length"));
                 }
                 let from = (window.start - needs.start) * self.rate;
@@ -163,6 +166,11 @@ pub(super) fn stretch(latents: Latents<'_>, channels: usize, frames: &Range<usiz
     let held = latents.data.len() / channels;
     let from = frames.start - latents.first;
     latents.data.chunks_exact(held).flat_map(|row| &row[from..from + frames.len()]).copied().collect()
+}
+
+/// How many rows a section makes.
+fn rows_of(cuts: &Cuts, which: Which) -> usize {
+    if which == Which::Flow { cuts.channels } else { 1 }
 }
 
 fn ends<'a>(cuts: &'a Cuts, output: &'a str, which: Which) -> (&'a str, Option<&'a str>, &'a str, usize) {

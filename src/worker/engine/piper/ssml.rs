@@ -39,8 +39,8 @@ pub(super) enum Piece {
     Characters(Said),
     /// Silence.
     Break(Duration),
-    /// A place with a name.
-    Mark(String),
+    /// A name, and its place in the document.
+    Mark(String, usize),
     /// A sentence ends.
     SentenceEnd,
     /// A paragraph ends.
@@ -163,7 +163,7 @@ impl Reader<'_> {
             }
             "mark" => {
                 check_attributes(node, &["name"])?;
-                self.pieces.push(Piece::Mark(needed(node, "name")?.to_owned()));
+                self.pieces.push(Piece::Mark(needed(node, "name")?.to_owned(), node.range().start));
             }
             _ => return Err(refusal(format!("{} is not something this voice can do", name(node)))),
         }

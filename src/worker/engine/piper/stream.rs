@@ -109,12 +109,13 @@ pub(super) fn speak(
     }
     let board = Board::new(voice, &segments, desks.len(), cancelled);
     std::thread::scope(|scope| {
+        // However this ends, by a panic of the sink even, or for want of a thread, the threads must be told, or the scope
+        // would wait for ever.
+        let _stop = board.stop_at_end();
         for desk in &mut desks {
             let board = &board;
             scope.spawn(move || work(board, desk));
         }
-        // However this ends, by a panic of the sink even, the threads must be told, or the scope would wait for ever.
-        let _stop = board.stop_at_end();
         hand_on(voice, lines, &segments, &gains, options.level, &board, sink)
     })
 }
@@ -157,7 +158,10 @@ fn check(scales: Scales) -> Result<()> {
         [("noise scale", scales.noise, 0.0), ("length scale", scales.length, 0.05), ("noise w", scales.noise_w, 0.0)];
     match fields.iter().find(|(_, value, least)| !(*least..=20.0).contains(value)) {
         None => Ok(()),
-        Some((name, value, least)) => Err(Error::invalid(format!("{name} {value} is not between {least} and 20"))),
+        Some((name, value, least)) => {
+            let hint = if *name == "length scale" { "; all speeds divide it" } else { "" };
+            Err(Error::invalid(format!("{name} {value} is not in {least} to 20{hint}")))
+        }
     }
 }
 

@@ -78,6 +78,16 @@ impl Voice {
         if config.speakers > 1 && !anatomy.speakers {
             return Err(Error::invalid("the configuration names several speakers, but the voice has one"));
         }
+        let last = config.phoneme_ids.values().flatten().max();
+        if let Some((last, symbols)) = last.copied().zip(symbols(graph))
+            && last as usize >= symbols
+        {
+            let message = format!(
+                "the configuration gives a phoneme the id {last}, but the voice knows 0 to {}",
+                symbols.saturating_sub(1)
+            );
+            return Err(Error::invalid(message));
+        }
         if let Some(cuts) = &anatomy.cuts
             && cuts.hop != config.hop
         {
@@ -98,9 +108,12 @@ impl Voice {
                 (Way::Windows(Box::new(windows)), Some(peak))
             }
             Err(why) => {
-                let why =
-                    why.map(|why| format!("speech comes by whole sentences, since the voice cannot be cut: {why}"));
-                anatomy.warnings.extend(why);
+                if let Some(why) = why {
+                    anatomy.warnings.extend([
+                        format!("speech comes by whole sentences, since the voice cannot be cut: {why}"),
+                        "the seed has no effect: the noise cannot be given".to_owned(),
+                    ]);
+                }
                 let durations = anatomy.durations.as_deref();
                 let made: Vec<&str> = std::iter::once(anatomy.output.as_str()).chain(durations).collect();
                 (Way::Whole(Box::new(Part::load(graph, &[], &made)?), durations.is_some()), None)
@@ -211,10 +224,6 @@ impl Voice {
             let made = part.run(|name| inputs.give(name), &[1], &desk.pool)?;
             known = durations_of(only(made)?, sentence.ids.len())?;
         }
-        // Noise is drawn anew, so durations of one run hold for another only where there is none.
-        if sentence.scales.noise_w != 0.0 {
-            known.clear();
-        }
         let samples = only(part.run(|name| inputs.give(name), &[0], &desk.pool)?)?;
         all_finite(&samples)?;
         Ok((samples, known))
@@ -273,6 +282,12 @@ fn open(path: &Path) -> Result<File> {
         return Err(Error::invalid(format!("{} is larger than 2 GiB, so it is no Piper voice", path.display())));
     }
     File::open(path).map_err(cannot)
+}
+
+/// How many phonemes a voice knows: rows of the table in which it looks up its input, where that is found.
+fn symbols(graph: &Graph) -> Option<usize> {
+    let table = graph.users("input").find(|node| node.op == "Gather" && node.input(1) == "input")?.input(0);
+    graph.weight_shape(table)?.first().copied()
 }
 
 /// A short phrase that any voice can say, without noise.

@@ -86,7 +86,10 @@ impl Voicing<'_, '_> {
             return ControlFlow::Continue(());
         }
         let (mut at, mut sample) = (first, self.samples);
-        for mark in line.marks.iter().filter(|mark| (first..first + durations.len()).contains(&mark.ids.start)) {
+        let end = first + durations.len();
+        // Those behind the last id are heard with it.
+        let is_here = |at: usize| first <= at && (at < end || end >= line.ids.len());
+        for mark in line.marks.iter().filter(|mark| is_here(mark.ids.start)) {
             let passed = durations.get(at - first..mark.ids.start - first).unwrap_or_default();
             sample += passed.iter().sum::<usize>() as u64;
             at = mark.ids.start;
@@ -98,7 +101,7 @@ impl Voicing<'_, '_> {
     /// One mark, at this sample.
     pub(super) fn mark(&mut self, what: &Marked, sample: u64) -> ControlFlow<()> {
         let (kind, text, name) = match what {
-            Marked::Name(name) => (MarkKind::Named, 0..0, name.clone()),
+            Marked::Name(name, place) => (MarkKind::Named, *place..*place, name.clone()),
             Marked::Word(text) => (MarkKind::Word, text.clone(), String::new()),
             // Whoever took the text apart knows its sentences.
             Marked::Sentence(_) => return ControlFlow::Continue(()),

@@ -46,7 +46,7 @@ fn told(source: &str, drafts: &[Draft]) -> Vec<Told> {
         let mark = |mark: &Mark| {
             let here = said(&line.ids[mark.ids.clone()]);
             match &mark.what {
-                Marked::Name(name) => format!("{name} before {}", said(&line.ids[mark.ids.start..])),
+                Marked::Name(name, _) => format!("{name} before {}", said(&line.ids[mark.ids.start..])),
                 Marked::Word(range) => format!("{}={here}", written(range)),
                 Marked::Sentence(range) => format!("[{}]={here}", written(range)),
             }
@@ -178,7 +178,10 @@ proptest! {
             for Mark { ids, what } in &line.marks {
                 prop_assert!(line.ids.get(ids.clone()).is_some());
                 match what {
-                    Marked::Name(_) => names += 1,
+                    Marked::Name(_, place) => {
+                        prop_assert!(document.get(*place..).is_some_and(|rest| rest.starts_with("<mark")));
+                        names += 1;
+                    }
                     Marked::Word(range) | Marked::Sentence(range) => prop_assert!(document.get(range.clone()).is_some()),
                 }
             }

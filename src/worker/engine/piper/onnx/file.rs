@@ -23,6 +23,9 @@ const GRAPH: u32 = 7;
 const INITIALIZER: u32 = 5;
 const RAW_DATA: u32 = 9;
 
+/// The most bytes of a message beside its weights, or its values: more than a hundred times those of any voice.
+const MAX_REST: u64 = 64 << 20;
+
 /// A weight.
 #[derive(Debug)]
 pub(super) struct Weight {
@@ -156,6 +159,9 @@ impl Scanner<'_> {
                 found.push(at..at + length);
                 self.file.seek_relative(length.cast_signed()).map_err(unread)?;
             } else {
+                if rest.len() as u64 + length > MAX_REST {
+                    return Err(Error::invalid("not an ONNX model of a voice: too much of it is no weight"));
+                }
                 let copied = (&mut self.file).take(length).read_to_end(&mut rest).map_err(unread)?;
                 if copied as u64 != length {
                     return Err(Error::invalid(NO_MODEL));

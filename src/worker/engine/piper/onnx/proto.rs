@@ -53,6 +53,24 @@ pub(super) struct Attribute {
     pub(super) ints: Vec<i64>,
 }
 
+/// What makes noise the same each time: an attribute that is a float, to be added to a node's own.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SeededNode {
+    #[prost(message, optional, tag = "5")]
+    pub(super) attribute: Option<FloatAttribute>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FloatAttribute {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(float, tag = "2")]
+    pub(super) f: f32,
+    /// `AttributeProto.AttributeType`: 1 is FLOAT.
+    #[prost(int32, tag = "20")]
+    pub(super) kind: i32,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TensorProto {
     #[prost(int64, repeated, packed = "false", tag = "1")]

@@ -106,7 +106,11 @@ fn rates_multiply() {
 fn what_replaces_text_has_no_place_and_characters_have() {
     assert_eq!(
         inside("<phoneme alphabet='ipa' ph='tˈɛst'>no</phoneme><sub alias='a\nb'>no</sub><mark name='m'/>"),
-        [Piece::Phonemes(said("tˈɛst", 1.0, None)), Piece::Text(said("a b", 1.0, None)), Piece::Mark("m".to_owned())]
+        [
+            Piece::Phonemes(said("tˈɛst", 1.0, None)),
+            Piece::Text(said("a b", 1.0, None)),
+            Piece::Mark("m".to_owned(), 81)
+        ]
     );
     let say_as = |how: &str| inside(&format!("<say-as interpret-as='{how}'>ab</say-as>"));
     assert_eq!(say_as("characters"), [Piece::Characters(said("ab", 1.0, Some(41)))]);

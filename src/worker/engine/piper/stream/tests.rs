@@ -263,6 +263,8 @@ fn a_voice_that_cannot_be_cut_is_spoken_by_whole_sentences() {
     assert_eq!(a.len(), b.len());
     let apart = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(apart < 1e-5, "{apart}");
+    let lively = [line(&cut, "hɛlo wɜld.", LIVELY, 1)];
+    assert_eq!(spoken(&whole, &lively, RAW), spoken(&whole, &lively, RAW), "its noise is the same each time");
 }
 
 #[test]

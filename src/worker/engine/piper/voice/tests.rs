@@ -91,6 +91,9 @@ fn models_of_other_kinds_are_refused_with_the_reason() {
     refused(Voice::build(several, &Graph::read(stored(&file)).unwrap()), Kind::InvalidInput, "several speakers");
     let hop = Config { hop: 512, ..Config::beside(&path("test-voice.onnx")).unwrap() };
     refused(Voice::build(hop, &Graph::read(stored(&file)).unwrap()), Kind::InvalidInput, "hop_length is 512");
+    let mut symbols = Config::beside(&path("test-voice.onnx")).unwrap();
+    symbols.phoneme_ids.insert("@".into(), vec![99_999]);
+    refused(Voice::build(symbols, &Graph::read(stored(&file)).unwrap()), Kind::InvalidInput, "id 99999");
     let odd = changed("test-voice.onnx", |operation, _| (operation == "Exp").then_some("Gelu"));
     refused(odd, Kind::Unsupported, "\"Gelu\"");
 }
