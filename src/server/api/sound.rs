@@ -181,10 +181,8 @@ pub(super) fn encoding(request: &pb::SynthesizeRequest) -> Result<(OutputEncodin
         let message = format!("encoding {} does not exist", request.encoding);
         Error::invalid(message).in_field("encoding")
     })?;
-    let rate = u32::try_from(request.sample_rate_hertz).map_err(|_| {
-        let message = format!("sample rate {} Hz is not in 8000 to 192000", request.sample_rate_hertz);
-        Error::invalid(message).in_field("sample_rate_hertz")
-    })?;
+    // What is negative is out of range, and said to be so where ranges are checked.
+    let rate = u32::try_from(request.sample_rate_hertz).unwrap_or(u32::MAX);
     match (encoding, rate) {
         (OutputEncoding::Unspecified, _) => Ok((OutputEncoding::Pcm16, rate)),
         // The highest of the few that Opus knows loses nothing.
