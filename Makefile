@@ -41,6 +41,7 @@ dist:
 	target/dist/release/speechctl --version
 	@ls -l target/dist/speechctl
 
-# A table of speed and size beside other programs; benches/README.md says what it needs.
+# A table of speed and size beside other programs; benches/README.md says what it needs. There is one of spoken sessions,
+# too, which needs nothing: `cargo bench --bench spoken`.
 bench:
 	cargo bench --bench speed

@@ -15,6 +15,7 @@ const PROTOS: &[&str] = &[
     "proto/speechctl/v1/models.proto",
     "proto/speechctl/v1/registry.proto",
     "proto/speechctl/v1/speech.proto",
+    "proto/tts/tts_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

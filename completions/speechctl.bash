@@ -19,17 +19,26 @@ _speechctl() {
             speechctl,completions)
                 cmd="speechctl__subcmd__completions"
                 ;;
+            speechctl,doctor)
+                cmd="speechctl__subcmd__doctor"
+                ;;
             speechctl,help)
                 cmd="speechctl__subcmd__help"
                 ;;
             speechctl,man)
                 cmd="speechctl__subcmd__man"
                 ;;
+            speechctl,models)
+                cmd="speechctl__subcmd__models"
+                ;;
             speechctl,ps)
                 cmd="speechctl__subcmd__ps"
                 ;;
             speechctl,serve)
                 cmd="speechctl__subcmd__serve"
+                ;;
+            speechctl,session)
+                cmd="speechctl__subcmd__session"
                 ;;
             speechctl,sessions)
                 cmd="speechctl__subcmd__sessions"
@@ -49,17 +58,26 @@ _speechctl() {
             speechctl__subcmd__help,completions)
                 cmd="speechctl__subcmd__help__subcmd__completions"
                 ;;
+            speechctl__subcmd__help,doctor)
+                cmd="speechctl__subcmd__help__subcmd__doctor"
+                ;;
             speechctl__subcmd__help,help)
                 cmd="speechctl__subcmd__help__subcmd__help"
                 ;;
             speechctl__subcmd__help,man)
                 cmd="speechctl__subcmd__help__subcmd__man"
                 ;;
+            speechctl__subcmd__help,models)
+                cmd="speechctl__subcmd__help__subcmd__models"
+                ;;
             speechctl__subcmd__help,ps)
                 cmd="speechctl__subcmd__help__subcmd__ps"
                 ;;
             speechctl__subcmd__help,serve)
                 cmd="speechctl__subcmd__help__subcmd__serve"
+                ;;
+            speechctl__subcmd__help,session)
+                cmd="speechctl__subcmd__help__subcmd__session"
                 ;;
             speechctl__subcmd__help,sessions)
                 cmd="speechctl__subcmd__help__subcmd__sessions"
@@ -76,11 +94,71 @@ _speechctl() {
             speechctl__subcmd__help,worker)
                 cmd="speechctl__subcmd__help__subcmd__worker"
                 ;;
+            speechctl__subcmd__help__subcmd__models,import)
+                cmd="speechctl__subcmd__help__subcmd__models__subcmd__import"
+                ;;
+            speechctl__subcmd__help__subcmd__models,list)
+                cmd="speechctl__subcmd__help__subcmd__models__subcmd__list"
+                ;;
+            speechctl__subcmd__help__subcmd__models,path)
+                cmd="speechctl__subcmd__help__subcmd__models__subcmd__path"
+                ;;
+            speechctl__subcmd__help__subcmd__models,pull)
+                cmd="speechctl__subcmd__help__subcmd__models__subcmd__pull"
+                ;;
+            speechctl__subcmd__help__subcmd__models,remove)
+                cmd="speechctl__subcmd__help__subcmd__models__subcmd__remove"
+                ;;
+            speechctl__subcmd__help__subcmd__models,verify)
+                cmd="speechctl__subcmd__help__subcmd__models__subcmd__verify"
+                ;;
             speechctl__subcmd__help__subcmd__sessions,list)
                 cmd="speechctl__subcmd__help__subcmd__sessions__subcmd__list"
                 ;;
             speechctl__subcmd__help__subcmd__sessions,recover)
                 cmd="speechctl__subcmd__help__subcmd__sessions__subcmd__recover"
+                ;;
+            speechctl__subcmd__models,help)
+                cmd="speechctl__subcmd__models__subcmd__help"
+                ;;
+            speechctl__subcmd__models,import)
+                cmd="speechctl__subcmd__models__subcmd__import"
+                ;;
+            speechctl__subcmd__models,list)
+                cmd="speechctl__subcmd__models__subcmd__list"
+                ;;
+            speechctl__subcmd__models,path)
+                cmd="speechctl__subcmd__models__subcmd__path"
+                ;;
+            speechctl__subcmd__models,pull)
+                cmd="speechctl__subcmd__models__subcmd__pull"
+                ;;
+            speechctl__subcmd__models,remove)
+                cmd="speechctl__subcmd__models__subcmd__remove"
+                ;;
+            speechctl__subcmd__models,verify)
+                cmd="speechctl__subcmd__models__subcmd__verify"
+                ;;
+            speechctl__subcmd__models__subcmd__help,help)
+                cmd="speechctl__subcmd__models__subcmd__help__subcmd__help"
+                ;;
+            speechctl__subcmd__models__subcmd__help,import)
+                cmd="speechctl__subcmd__models__subcmd__help__subcmd__import"
+                ;;
+            speechctl__subcmd__models__subcmd__help,list)
+                cmd="speechctl__subcmd__models__subcmd__help__subcmd__list"
+                ;;
+            speechctl__subcmd__models__subcmd__help,path)
+                cmd="speechctl__subcmd__models__subcmd__help__subcmd__path"
+                ;;
+            speechctl__subcmd__models__subcmd__help,pull)
+                cmd="speechctl__subcmd__models__subcmd__help__subcmd__pull"
+                ;;
+            speechctl__subcmd__models__subcmd__help,remove)
+                cmd="speechctl__subcmd__models__subcmd__help__subcmd__remove"
+                ;;
+            speechctl__subcmd__models__subcmd__help,verify)
+                cmd="speechctl__subcmd__models__subcmd__help__subcmd__verify"
                 ;;
             speechctl__subcmd__sessions,help)
                 cmd="speechctl__subcmd__sessions__subcmd__help"
@@ -107,7 +185,7 @@ _speechctl() {
 
     case "${cmd}" in
         speechctl)
-            opts="-q -v -h -V --quiet --verbose --help --version tts stt voices ps sessions serve completions man worker help"
+            opts="-q -v -h -V --quiet --verbose --help --version tts stt session voices models ps sessions serve doctor completions man worker help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -134,8 +212,26 @@ _speechctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        speechctl__subcmd__doctor)
+            opts="-q -v -h --full --online --server --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         speechctl__subcmd__help)
-            opts="tts stt voices ps sessions serve completions man worker help"
+            opts="tts stt session voices models ps sessions serve doctor completions man worker help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,6 +245,20 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__help__subcmd__completions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -190,6 +300,104 @@ _speechctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        speechctl__subcmd__help__subcmd__models)
+            opts="list pull remove verify path import"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__models__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__models__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__models__subcmd__path)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__models__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__models__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__models__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         speechctl__subcmd__help__subcmd__ps)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -205,6 +413,20 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__help__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__help__subcmd__session)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -330,6 +552,224 @@ _speechctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        speechctl__subcmd__models)
+            opts="-q -v -h --quiet --verbose --help list pull remove verify path import help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__help)
+            opts="list pull remove verify path import help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__help__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__help__subcmd__path)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__help__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__import)
+            opts="-q -v -h --name --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__list)
+            opts="-q -v -h --available --language --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --language)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__path)
+            opts="-q -v -h --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__pull)
+            opts="-q -v -h --force --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__remove)
+            opts="-q -v -h --force --partial --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__models__subcmd__verify)
+            opts="-q -v -h --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         speechctl__subcmd__ps)
             opts="-w -q -v -h --watch --timeout --server --no-spawn --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -353,7 +793,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__serve)
-            opts="-q -v -h --listen --insecure --model --voice --lexicon --threads --drain-timeout --load-timeout --hang-timeout --worker --registration --registration-token --spares --idle-timeout --self-check --worker-memory --state-folder --session-wait --linger --session-log --log-size --log-sync --max-sessions --quiet --verbose --help"
+            opts="-q -v -h --listen --insecure --model --voice --pull --lexicon --threads --drain-timeout --load-timeout --hang-timeout --worker --registration --registration-token --spares --idle-timeout --preload --max-models --min-residency --max-loads --self-check --worker-memory --state-folder --session-wait --linger --session-log --log-size --log-sync --max-sessions --spoken-idle --max-spoken-sessions --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -422,6 +862,22 @@ _speechctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --preload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-models)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-residency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-loads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --self-check)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -455,6 +911,113 @@ _speechctl() {
                     return 0
                     ;;
                 --max-sessions)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --spoken-idle)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-spoken-sessions)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        speechctl__subcmd__session)
+            opts="-m -o -q -v -h --voice --pull --model --language --speed --speaker --seed --output --device --format --server --no-spawn --timeout --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --voice)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --model)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -m)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --language)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --speed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --speaker)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "wav pcm f32 flac ogg-opus" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -580,7 +1143,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__stt)
-            opts="-o -q -v -h --model --language --translate --prompt --temperature --beam --threads --fast --raw --offset --duration --channel --format --output --output-dir --keep-going --words --max-line-length --max-words --stream --realtime --device --list-devices --until-silence --max-duration --start-timeout --give-up-after --session --end-silence --start-silence --longest --vad-threshold --shortest-speech --padding --no-partials --server --no-spawn --timeout --json --quiet --verbose --help"
+            opts="-o -q -v -h --model --pull --language --translate --prompt --temperature --beam --threads --fast --raw --offset --duration --channel --format --output --output-dir --keep-going --words --max-line-length --max-words --stream --realtime --device --list-devices --until-silence --max-duration --start-timeout --give-up-after --session --end-silence --start-silence --longest --vad-threshold --shortest-speech --padding --no-partials --server --no-spawn --timeout --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -750,7 +1313,7 @@ _speechctl() {
             return 0
             ;;
         speechctl__subcmd__tts)
-            opts="-o -q -v -h --file --jsonl --ssml --voice --region --speed --pitch --volume --lexicon --speaker --seed --length-scale --noise-scale --noise-w --sentence-silence --normalize --output --play --device --list-devices --format --output-raw --sample-rate --split-sentences --marks --server --no-spawn --timeout --json --quiet --verbose --help"
+            opts="-o -q -v -h --file --jsonl --ssml --voice --pull --region --speed --pitch --volume --lexicon --speaker --seed --length-scale --noise-scale --noise-w --sentence-silence --normalize --output --play --device --list-devices --format --output-raw --sample-rate --split-sentences --marks --server --no-spawn --timeout --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -5,7 +5,7 @@
 use crate::error::{Error, Kind, Result};
 use std::{
     ffi::OsString,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 /// Where the server listens, and where clients look for one, if nothing else is said.
@@ -29,6 +29,36 @@ pub(crate) fn state_folder(env: impl Fn(&str) -> Option<OsString>) -> PathBuf {
         .or_else(|| absolute("HOME").filter(|home| home.is_dir()).map(|home| home.join(".local/state")))
         .map(|folder| folder.join("speechctl"))
         .unwrap_or_else(|| temporary(&absolute).join("state"))
+}
+
+/// The folder for what was brought here and is ours alone: `$XDG_DATA_HOME/speechctl`, else `~/.local/share/speechctl`,
+/// else below the folder for what must outlive the program.
+pub(crate) fn data_folder(env: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .map(|folder| plain(&folder.join("speechctl")))
+        .unwrap_or_else(|| state_folder(&env).join("data"))
+}
+
+/// A path from the root on, without "..": of what is there already as the system has it, the rest as it is written.
+pub(crate) fn plain(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if !absolute.components().any(|part| part == Component::ParentDir) {
+        return absolute;
+    }
+    let mut plain = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            // What ".." means where a link is before it, only the system knows.
+            Component::ParentDir => {
+                plain = plain.canonicalize().unwrap_or(plain);
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// A folder below the one for temporary files, which all users share: each has a place of their own in it.
@@ -88,6 +118,11 @@ mod tests {
         assert_eq!(state_folder(state), Path::new("/s/speechctl"));
         assert_eq!(state_folder(env_of(&[("HOME", "/")])), Path::new("/.local/state/speechctl"));
         assert!(state_folder(env_of(&[])).ends_with("state"));
+        assert_eq!(data_folder(env_of(&[("XDG_DATA_HOME", "/d"), ("HOME", "/")])), Path::new("/d/speechctl"));
+        assert_eq!(plain(Path::new("/a/../b/./c/..")), Path::new("/b"));
+        assert_eq!(plain(Path::new("/proc/self/../self")), Path::new("/proc/self"), "not that of the process");
+        assert_eq!(data_folder(env_of(&[("HOME", "/")])), Path::new("/.local/share/speechctl"));
+        assert!(data_folder(env_of(&[])).ends_with("state/data"));
         assert!(cache_folder(env_of(&[])).display().to_string().starts_with("/tmp/speechctl-"));
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     NotInstalled,
     /// This cannot be done at all, here or by this engine.
     Unsupported,
+    /// Somebody is using it: wait, or end that first.
+    InUse,
     /// No room now: try again later.
     Busy,
     /// The server or its worker is away: try again.
@@ -45,11 +47,12 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind, for tables that have to be complete.
-    pub(crate) const ALL: [Kind; 15] = [
+    pub(crate) const ALL: [Kind; 16] = [
         Kind::InvalidInput,
         Kind::NotFound,
         Kind::NotInstalled,
         Kind::Unsupported,
+        Kind::InUse,
         Kind::Busy,
         Kind::Unavailable,
         Kind::Deadline,
@@ -84,6 +87,8 @@ pub(crate) struct Details {
     pub(crate) last_words: Vec<String>,
     /// What ended the engine, such as "SIGKILL".
     pub(crate) cause_of_death: Option<String>,
+    /// The model that would help, for `speechctl models pull`.
+    pub(crate) pull: Option<String>,
 }
 
 impl Error {
@@ -115,6 +120,12 @@ impl Error {
         self
     }
 
+    /// Says which model would help, if it were pulled.
+    pub(crate) fn can_pull(mut self, name: impl Into<String>) -> Self {
+        self.details.pull = Some(name.into());
+        self
+    }
+
     /// Puts what was being done before the message: "cannot speak: …".
     pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
         self.message = format!("{doing}: {}", self.message);
@@ -125,6 +136,11 @@ impl Error {
     pub(crate) fn with_details(mut self, details: Details) -> Self {
         *self.details = details;
         self
+    }
+
+    /// The same once more, for one more who is to be told: causes are in the sentence.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.kind, self.to_string()).with_details(self.details().clone())
     }
 
     /// What a caller can do about it.

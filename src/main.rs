@@ -28,6 +28,7 @@ mod sentence;
 mod server;
 mod shutdown;
 mod signals;
+mod size;
 mod socket;
 mod speech;
 mod telemetry;

@@ -1,5 +1,6 @@
 //! The notice to stop. It carries no work: owners hear of it, finish what they hold, and end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 /// How urgently to stop.
@@ -16,7 +17,11 @@ pub(crate) enum Stop {
 
 /// Gives the notice.
 #[derive(Debug)]
-pub(crate) struct Notice(watch::Sender<Stop>);
+pub(crate) struct Notice {
+    stop: watch::Sender<Stop>,
+    /// Whether it cannot be taken back.
+    is_final: AtomicBool,
+}
 
 /// Hears the notice. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -25,23 +30,41 @@ pub(crate) struct Listener(watch::Receiver<Stop>);
 /// A notice and the ear for it.
 pub(crate) fn channel() -> (Notice, Listener) {
     let (sender, receiver) = watch::channel(Stop::No);
-    (Notice(sender), Listener(receiver))
+    (Notice { stop: sender, is_final: AtomicBool::new(false) }, Listener(receiver))
 }
 
 impl Notice {
     /// Another ear for it.
     pub(crate) fn listener(&self) -> Listener {
-        Listener(self.0.subscribe())
+        Listener(self.stop.subscribe())
     }
 
     /// Whether anybody hears it.
     pub(crate) fn is_heard(&self) -> bool {
-        self.0.receiver_count() > 0
+        self.stop.receiver_count() > 0
+    }
+
+    /// Whether a stop is asked for.
+    pub(crate) fn is_given(&self) -> bool {
+        *self.stop.borrow() > Stop::No
+    }
+
+    /// Takes it back, where that may be: it was minded, and what follows is a first time again.
+    pub(crate) fn calm(&self) {
+        if !self.is_final.load(Ordering::Relaxed) {
+            self.stop.send_replace(Stop::No);
+        }
+    }
+
+    /// Asks for a stop that cannot be taken back.
+    pub(crate) fn insist(&self) {
+        self.is_final.store(true, Ordering::Relaxed);
+        self.escalate();
     }
 
     /// Asks for a stop: the first time to drain, the second time to end at once.
     pub(crate) fn escalate(&self) {
-        self.0.send_modify(|stop| {
+        self.stop.send_modify(|stop| {
             *stop = match stop {
                 Stop::No => Stop::Drain,
                 Stop::Drain | Stop::Now => Stop::Now,
@@ -82,6 +105,25 @@ mod tests {
         let listener = notice.listener();
         assert!(notice.is_heard());
         drop(listener);
+    }
+
+    #[tokio::test]
+    async fn a_notice_that_was_minded_can_be_given_again() {
+        let (notice, mut listener) = channel();
+        assert!(!notice.is_given());
+        notice.escalate();
+        assert!(notice.is_given());
+        notice.calm();
+        assert!(!notice.is_given());
+        let mut impatient = listener.clone();
+        notice.escalate();
+        listener.wanted(Stop::Drain).await;
+        let urgent = tokio::time::timeout(std::time::Duration::ZERO, impatient.wanted(Stop::Now)).await;
+        assert!(urgent.is_err(), "it is the first again");
+        notice.calm();
+        notice.insist();
+        notice.calm();
+        assert!(notice.is_given(), "that was meant");
     }
 
     #[tokio::test]

@@ -25,12 +25,17 @@ impl Signals {
 
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) {
+        self.next_is_ctrl_c().await;
+    }
+
+    /// Waits for the next one. Whether it was Ctrl-C: the others come from programs, which mean the end.
+    pub(crate) async fn next_is_ctrl_c(&mut self) -> bool {
         let [interrupts, terminations, hangups, quits] = &mut self.0;
         tokio::select! {
-            _ = interrupts.recv() => {}
-            _ = terminations.recv() => {}
-            _ = hangups.recv() => {}
-            _ = quits.recv() => {}
+            _ = interrupts.recv() => true,
+            _ = terminations.recv() => false,
+            _ = hangups.recv() => false,
+            _ = quits.recv() => false,
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Logs. They go to stderr; stdout is data.
 
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,7 +19,8 @@ pub(crate) enum Verbosity {
     Trace,
 }
 
-/// Starts logging to stderr; `None` logs nothing. `SPEECHCTL_LOG` (as `RUST_LOG` of other programs) goes first.
+/// Starts logging to stderr; `None` logs nothing. `SPEECHCTL_LOG` goes first: a level, or `TARGET=LEVEL`, or several of
+/// these with commas between.
 pub(crate) fn start(verbosity: Option<Verbosity>) {
     start_beside(verbosity, &[]);
 }
@@ -23,34 +28,33 @@ pub(crate) fn start(verbosity: Option<Verbosity>) {
 /// The same beside libraries that log what only developers want to know: of these come warnings, unless more is asked
 /// for.
 pub(crate) fn start_beside(verbosity: Option<Verbosity>, chatty: &[&str]) {
-    let level = match verbosity {
+    let all = match verbosity {
         None => LevelFilter::OFF,
         Some(Verbosity::Quiet) => LevelFilter::ERROR,
         Some(Verbosity::Normal) => LevelFilter::INFO,
         Some(Verbosity::Verbose) => LevelFilter::DEBUG,
         Some(Verbosity::Trace) => LevelFilter::TRACE,
     };
-    let filter = EnvFilter::try_from_env("SPEECHCTL_LOG").unwrap_or_else(|_| {
-        let mut filter = EnvFilter::default().add_directive(level.into());
+    let wanted = std::env::var("SPEECHCTL_LOG").ok().and_then(|wanted| wanted.parse::<Targets>().ok());
+    let filter = wanted.unwrap_or_else(|| {
         let (quiet, level) = match verbosity {
-            Some(Verbosity::Normal) => (chatty, "warn"),
+            Some(Verbosity::Normal) => (chatty, LevelFilter::WARN),
             // The transport's own chatter is for those who ask for everything.
-            Some(Verbosity::Verbose) => (&["h2", "hyper", "hyper_util", "tonic", "tower"][..], "info"),
-            _ => (&[][..], ""),
+            Some(Verbosity::Verbose) => (&["h2", "hyper", "hyper_util", "tonic", "tower"][..], LevelFilter::INFO),
+            _ => (&[][..], LevelFilter::OFF),
         };
-        for directive in quiet.iter().flat_map(|name| format!("{name}={level}").parse()) {
-            filter = filter.add_directive(directive);
-        }
-        filter
+        Targets::new().with_default(all).with_targets(quiet.iter().map(|name| (*name, level)))
     });
     // Only the first subscriber counts; a second start is a test's, and harmless.
     let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(std::io::stderr)
         // A log that cannot be written is not worth a word, and the word could not be written either.
         .log_internal_errors(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
+        .finish()
+        .with(filter)
         .try_init();
     if let Err(error) = started {
         tracing::debug!(%error, "Logging was started already.");

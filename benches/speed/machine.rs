@@ -1,6 +1,5 @@
 //! What the numbers were measured on, without which they say nothing.
 
-use crate::options::Options;
 use std::{fmt, fs, path::Path, process::Command};
 
 /// The load average: of the last minute, five, fifteen.
@@ -18,8 +17,8 @@ pub(crate) fn load() -> Load {
     Load(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
 }
 
-/// The machine and the programs, as a list.
-pub(crate) fn describe(options: &Options) -> String {
+/// The machine and the speechctl that is measured, as a list.
+pub(crate) fn describe(binary: &Path) -> String {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let memory =
         field("/proc/meminfo", "MemTotal").and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
@@ -29,20 +28,17 @@ pub(crate) fn describe(options: &Options) -> String {
     let commit = first_line(
         Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(env!("CARGO_MANIFEST_DIR")),
     );
-    let version = |path: &Option<std::path::PathBuf>| path.as_deref().map_or("not there".to_owned(), version);
     format!(
-        "- machine: {cpu}, {cores} cores, {:.1} GiB of memory, Linux {}\n- date: {date}\n- speechctl: {}, commit {commit}\n\
-         - espeak-ng: {}\n- whisper-cli: {}\n",
+        "- machine: {cpu}, {cores} cores, {:.1} GiB of memory, Linux {}\n- date: {date}\n\
+         - speechctl: {}, commit {commit}\n",
         memory.unwrap_or(0.0) / f64::from(1 << 20),
         kernel.trim(),
-        self::version(&options.binary),
-        version(&options.espeak_ng),
-        version(&options.whisper_cli),
+        version(binary),
     )
 }
 
 /// What a program says of its version: the first line with a number in it, for some tell of their hardware first.
-fn version(program: &Path) -> String {
+pub(crate) fn version(program: &Path) -> String {
     let text = output(Command::new(program).arg("--version"));
     let line = text.lines().find(|line| line.chars().any(|character| character.is_ascii_digit()));
     let line = line.and_then(|line| line.split("  Data at").next()).unwrap_or("of unknown version");

@@ -155,7 +155,11 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn begin(options: &Options) -> Self {
-        Self { head: machine::describe(options), before: machine::load(), rows: Vec::new() }
+        let version = |path: &Option<PathBuf>| path.as_deref().map_or("not there".to_owned(), machine::version);
+        let (espeak_ng, whisper_cli) = (version(&options.espeak_ng), version(&options.whisper_cli));
+        let ours = machine::describe(&options.binary);
+        let head = format!("{ours}- espeak-ng: {espeak_ng}\n- whisper-cli: {whisper_cli}\n");
+        Self { head, before: machine::load(), rows: Vec::new() }
     }
 
     /// The whole of it.

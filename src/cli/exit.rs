@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Input = 3,
     /// Get the model first.
     NotInstalled = 4,
-    /// Try again later: the server is away, busy or too slow.
+    /// Try again later: the server is away, busy or too slow, or somebody uses the thing.
     TryAgain = 5,
     /// Look at the device or the disk.
     Io = 6,
@@ -33,7 +33,7 @@ impl From<Kind> for Exit {
             Kind::Config | Kind::Unsupported => Exit::Usage,
             Kind::InvalidInput | Kind::NotFound => Exit::Input,
             Kind::NotInstalled => Exit::NotInstalled,
-            Kind::Unavailable | Kind::Busy | Kind::Deadline | Kind::Superseded => Exit::TryAgain,
+            Kind::Unavailable | Kind::Busy | Kind::InUse | Kind::Deadline | Kind::Superseded => Exit::TryAgain,
             Kind::Io => Exit::Io,
             Kind::Unauthenticated | Kind::Denied => Exit::Credentials,
             Kind::Cancelled => Exit::Interrupted,

@@ -98,6 +98,15 @@ pub(super) fn run(args: Args, output: Output) -> Result<()> {
     }
 }
 
+/// How many sessions of servers that died are left below the folder of all servers.
+///
+/// # Errors
+/// `Io` where it cannot be read.
+pub(super) fn left_behind() -> Result<usize> {
+    let all = found(&FolderArg { state_folder: None })?;
+    Ok(all.iter().filter(|found| matches!(found.state(), "left" | "damaged")).count())
+}
+
 /// Every session that is on the disk.
 fn found(arg: &FolderArg) -> Result<Vec<Found>> {
     let folders = match &arg.state_folder {

@@ -1,12 +1,14 @@
 //! What the user types, and how the process ends. Flags live beside the verb that they steer; here they are put
 //! together, and so are client and server, which do not know each other.
 
+mod doctor;
 mod exit;
 mod leftovers;
 mod pages;
 mod private;
 mod serve;
 mod sessions;
+mod spoken;
 
 use crate::{
     client::{self, Context, output},
@@ -66,14 +68,20 @@ enum Command {
     Tts(Box<client::tts::Args>),
     /// Write down what is said, in an audio file or into a microphone
     Stt(Box<client::stt::Args>),
+    /// Say lines as they are typed
+    Session(Box<client::session::Args>),
     /// List the voices
     Voices(client::voices::Args),
+    /// List, pull, check and remove models
+    Models(client::models::Args),
     /// List the workers of a server
     Ps(client::ps::Args),
     /// List and recover what servers that died have left behind
     Sessions(leftovers::Args),
     /// Run the gRPC service
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
+    /// Find out why speech does not work here
+    Doctor(doctor::Args),
     /// Show what the service promises, and measure it
     #[command(hide = true)]
     Bench(client::bench::Args),
@@ -128,9 +136,18 @@ fn dispatch(cli: Cli) -> Result<()> {
             let connect = args.connect.clone();
             client_verb(mood, &connect, "cannot transcribe", |context| client::stt::run(*args, context))
         }
+        Command::Session(args) => {
+            let connect = args.connect.clone();
+            client_verb(mood, &connect, "cannot speak", |context| client::session::run(*args, context))
+        }
         Command::Voices(args) => {
             let connect = args.connect.clone();
             client_verb(mood, &connect, "cannot list voices", |context| client::voices::run(args, context))
+        }
+        Command::Models(args) => {
+            let output = output::Output::new(quiet, verbose);
+            telemetry::start(mood.of_client());
+            plain_verb(client::models::run(args, output))
         }
         Command::Ps(args) => {
             let connect = args.connect.clone().without_spawning();
@@ -140,14 +157,16 @@ fn dispatch(cli: Cli) -> Result<()> {
             .map_err(|error| error.context("cannot look at sessions")),
         Command::Serve(args) => {
             telemetry::start(Some(mood.of_service()));
-            runtime()?.block_on(serve::run(args)).map_err(|error| error.context("cannot serve"))
+            let output = output::Output::new(quiet, verbose);
+            runtime()?.block_on(serve::run(*args, output)).map_err(|error| error.context("cannot serve"))
+        }
+        Command::Doctor(args) => {
+            telemetry::start(mood.of_client());
+            plain_verb(doctor::run(args, output::Output::new(quiet, verbose)))
         }
         Command::Bench(args) => {
             let output = output::Output::new(quiet, verbose);
-            let (runtime, (notice, _)) = (runtime()?, shutdown::channel());
-            let result = runtime.block_on(until_interrupted(client::bench::run(args, output), None, &notice));
-            runtime.shutdown_background();
-            result.map_err(|error| match error.kind() {
+            plain_verb(client::bench::run(args, output)).map_err(|error| match error.kind() {
                 Kind::Cancelled => error,
                 _ => error.context("cannot vouch for the service"),
             })
@@ -176,6 +195,16 @@ struct Mood {
 }
 
 impl Mood {
+    /// What a verb logs that speaks to its user itself.
+    fn of_client(self) -> Option<Verbosity> {
+        match (self.quiet, self.verbose) {
+            (true, _) | (_, 0) => None,
+            (_, 1) => Some(Verbosity::Normal),
+            (_, 2) => Some(Verbosity::Verbose),
+            _ => Some(Verbosity::Trace),
+        }
+    }
+
     /// What a verb logs that serves others, and so talks to whoever runs it by its log.
     fn of_service(self) -> Verbosity {
         match (self.quiet, self.verbose) {
@@ -185,6 +214,15 @@ impl Mood {
             _ => Verbosity::Trace,
         }
     }
+}
+
+/// Runs a verb that needs no server, until it is done or a signal comes.
+fn plain_verb(verb: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    let (runtime, (notice, _)) = (runtime()?, shutdown::channel());
+    let result = runtime.block_on(until_interrupted(verb, None, &notice));
+    // Threads that read or write are not waited for: the process ends with its main thread.
+    runtime.shutdown_background();
+    result
 }
 
 /// Runs a verb of the client, until it is done or a signal comes.
@@ -197,12 +235,7 @@ fn client_verb<F>(
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    telemetry::start(match (quiet, verbose) {
-        (true, _) | (_, 0) => None,
-        (_, 1) => Some(Verbosity::Normal),
-        (_, 2) => Some(Verbosity::Verbose),
-        _ => Some(Verbosity::Trace),
-    });
+    telemetry::start(Mood { quiet, verbose }.of_client());
     let (spawner, folder) = private::spawner();
     let (notice, _) = shutdown::channel();
     let notice = Arc::new(notice);
@@ -263,14 +296,19 @@ fn no_runtime(cause: io::Error) -> Error {
     Error::new(Kind::Internal, "the system gives no threads").because(cause)
 }
 
-/// Waits for Ctrl-C, or for another polite signal to end; for the second where the first is heard by the verb.
+/// Waits for Ctrl-C, or for another polite signal to end; for the second in a row where the first is heard by the verb.
 async fn interrupted(notice: &Notice) -> Error {
     match Signals::listen() {
         Ok(mut signals) => {
-            signals.next().await;
-            if notice.is_heard() {
-                notice.escalate();
-                signals.next().await;
+            let mut is_ctrl_c = signals.next_is_ctrl_c().await;
+            // A verb that has minded one and goes on takes the next one for the first.
+            while notice.is_heard() && !notice.is_given() {
+                if is_ctrl_c {
+                    notice.escalate()
+                } else {
+                    notice.insist()
+                }
+                is_ctrl_c = signals.next_is_ctrl_c().await;
             }
         }
         Err(_) => std::future::pending().await,

@@ -5,6 +5,7 @@ use crate::{
     client::{PrivateServer, Spawner},
     config,
     error::{Error, Kind, Result},
+    models::library::Library,
     server::{Bound, Settings, Spares},
     shutdown,
 };
@@ -51,9 +52,11 @@ async fn start(place: Folder) -> Result<PrivateServer> {
     let address = format!("unix:{}", folder.path().join("socket").display());
     let settings = Settings {
         listen: vec![address.clone()],
+        library: Library::of(config::env),
         insecure: false,
         model: None,
         voice: None,
+        preload: Vec::new(),
         lexicon: None,
         program: config::own_program()?,
         cache: config::cache_folder(config::env),
@@ -65,10 +68,14 @@ async fn start(place: Folder) -> Result<PrivateServer> {
         // There is one call, and no next.
         spares: Spares::Never,
         idle_timeout: Duration::ZERO,
+        min_residency: Duration::ZERO,
+        max_models: 0,
+        max_loads: super::serve::max_loads(None),
         self_check: Duration::ZERO,
         worker_memory: super::serve::worker_memory(None),
         registration: None,
         sessions: super::sessions::defaults(own_state(&folder), 0),
+        spoken: super::spoken::defaults(),
         restores: false,
     };
     let bound = Bound::bind(settings).await?;

@@ -5,8 +5,9 @@ use crate::{
     config,
     error::Result,
     flags,
+    models::library::{Library, is_source},
     server::{self, Bound, Settings, Spares},
-    shutdown::{self, Notice},
+    shutdown::{self, Notice, Stop},
     signals::Signals,
 };
 use std::{path::PathBuf, time::Duration};
@@ -38,7 +39,8 @@ pub(super) struct Args {
     #[arg(long)]
     insecure: bool,
 
-    /// Recogniser of requests that name none: a ggml model file, or `selftest`
+    /// Recogniser of requests that name none: a model's name, a ggml model file, or `selftest` [default: the best that is
+    /// installed for the language]
     #[arg(long, value_name = "MODEL", env = "SPEECHCTL_MODEL")]
     model: Option<String>,
 
@@ -46,6 +48,9 @@ pub(super) struct Args {
     /// worker's own]
     #[arg(long, value_name = "VOICE", env = "SPEECHCTL_VOICE")]
     voice: Option<String>,
+
+    #[command(flatten)]
+    pull: client::models::PullArgs,
 
     /// Pronunciations: lines `WORD = respelling` or `WORD = [[phonemes]]`; read again when the file changes
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -89,6 +94,23 @@ pub(super) struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = output::seconds_or_zero, help_heading = "Workers")]
     idle_timeout: Duration,
 
+    /// Load this model before the server is ready, and keep it loaded; may be given more than once
+    #[arg(long, value_name = "MODEL", help_heading = "Workers")]
+    preload: Vec<String>,
+
+    /// The most models that are loaded at the same time: for one more, the one goes that was not used for longest and that
+    /// nobody needs; where there is none, the request is refused; 0 = any number
+    #[arg(long, value_name = "N", default_value = "0", help_heading = "Workers")]
+    max_models: u16,
+
+    /// How long a model stays loaded at least, before it may go for another or because it is not used
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = output::seconds_or_zero, help_heading = "Workers")]
+    min_residency: Duration,
+
+    /// The most models that load at the same time; others wait for their turn [default: half the cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Workers")]
+    max_loads: Option<u16>,
+
     /// Have a worker that was idle for so long show that its engine works; one that fails is replaced; 0 = never
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = output::seconds_or_zero, help_heading = "Workers")]
     self_check: Duration,
@@ -99,6 +121,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     sessions: super::sessions::Args,
+
+    #[command(flatten)]
+    spoken: super::spoken::Args,
 }
 
 /// When to start a worker before it is needed.
@@ -131,16 +156,24 @@ pub(super) fn worker_memory(wanted: Option<u64>) -> Option<u64> {
     }
 }
 
+/// The most models that load at the same time; when nothing is said half the cores are left to who is served.
+pub(super) fn max_loads(wanted: Option<u16>) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    wanted.map_or((cores / 2).max(1), usize::from)
+}
+
 /// Serves until a signal.
-pub(super) async fn run(args: Args) -> Result<()> {
-    let (notice, listener) = shutdown::channel();
+pub(super) async fn run(args: Args, output: output::Output) -> Result<()> {
+    let (notice, mut listener) = shutdown::channel();
     let address = args.listen.first().cloned().unwrap_or_default();
     let sessions = args.sessions.settings(&address, args.threads.unwrap_or(0));
     let settings = Settings {
         listen: args.listen,
+        library: Library::of(config::env),
         insecure: args.insecure,
         model: args.model.map(absolute).transpose()?,
         voice: args.voice.map(absolute_voice).transpose()?,
+        preload: args.preload.into_iter().map(|name| absolute(absolute_voice(name)?)).collect::<Result<_>>()?,
         lexicon: args.lexicon,
         program: config::own_program()?,
         cache: config::cache_folder(config::env),
@@ -151,18 +184,26 @@ pub(super) async fn run(args: Args) -> Result<()> {
         workers: args.worker,
         spares: args.spares.into(),
         idle_timeout: args.idle_timeout,
+        min_residency: args.min_residency,
+        max_models: args.max_models.into(),
+        max_loads: max_loads(args.max_loads),
         self_check: args.self_check,
         worker_memory: worker_memory(args.worker_memory),
         registration: args.registration.zip(args.registration_token),
         sessions,
+        spoken: args.spoken.settings(),
         restores: true,
     };
     // Before the line that says ready: whoever reads it may send a signal at once.
     let signals = tokio::spawn(escalate_on_signals(Signals::listen()?, notice));
+    let (model, voice) = (settings.model.as_deref(), settings.voice.as_deref());
+    tokio::select! {
+        pulled = client::models::before_serving(model, voice, &settings.preload, args.pull, output) => pulled?,
+        () = listener.wanted(Stop::Drain) => return Ok(()),
+    }
     let bound = Bound::bind(settings).await?;
     let registration = bound.registration();
     let ready = |addresses: &[String]| {
-        let output = output::Output::new(false, 0);
         if let Some(address) = &registration {
             output.line(&format!("speechctl: workers may dial in on {address}"))?;
         }
@@ -180,7 +221,7 @@ fn absolute(model: String) -> Result<String> {
 
 /// A voice's file as the workers can find it. espeak's own names may hold a slash, too.
 fn absolute_voice(voice: String) -> Result<String> {
-    if voice.ends_with(".onnx") { client::absolute_path(&voice) } else { Ok(voice) }
+    if voice.ends_with(".onnx") && !is_source(&voice) { client::absolute_path(&voice) } else { Ok(voice) }
 }
 
 /// Turns each signal into more urgency.

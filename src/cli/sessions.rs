@@ -7,8 +7,8 @@ use crate::{
 };
 use std::{path::PathBuf, time::Duration};
 
-/// The least that a log may have.
-const LEAST_LOG: u64 = 1 << 20;
+/// The least that a log may have: room for an utterance at 16 kHz, and for what has to be kept before it.
+const LEAST_LOG: u64 = 4 << 20;
 
 /// How streaming recognitions are kept.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,7 +27,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = output::seconds)]
     linger: Duration,
 
-    /// The most that one session may keep, such as 64M: about half an hour of audio that nobody could decide
+    /// The most that one session may keep, such as 64M: about half an hour of audio that nobody could decide; at least 4M,
+    /// and 8M for audio of 48 kHz
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = log_size)]
     session_log: u64,
 
@@ -89,10 +90,10 @@ fn as_name(address: &str) -> String {
     if address.ends_with(":0") { format!("{name}-{}", std::process::id()) } else { name }
 }
 
-/// Reads the size of a log, which has room for an utterance at any rate at least.
+/// Reads the size of a log. Rates for which it is too small are refused when a session begins.
 fn log_size(text: &str) -> Result<u64, String> {
     match flags::size(text)? {
-        0..LEAST_LOG => Err("it must be at least 1M".to_owned()),
+        0..LEAST_LOG => Err("it must be at least 4M".to_owned()),
         size => Ok(size),
     }
 }

@@ -32,6 +32,12 @@ pub(crate) fn is_unknown_call(error: &Error) -> bool {
     matches!(unanswered(error), Some(Unanswered::Unknown(_)))
 }
 
+/// The error that says that the server is gone, as far as can be known.
+pub(super) fn gone(why: impl Into<String>) -> Error {
+    let message = "the server does not answer any more; try again";
+    Error::new(Kind::Unavailable, message).because(Unanswered::Gone(why.into()))
+}
+
 fn unanswered(error: &Error) -> Option<&Unanswered> {
     std::error::Error::source(error)?.downcast_ref()
 }

@@ -2,12 +2,16 @@
 
 pub(crate) mod bench;
 mod devices;
+mod dial;
 mod failure;
-mod json;
+pub(crate) mod json;
+mod lines;
 mod mic;
+pub(crate) mod models;
 pub(crate) mod output;
 pub(crate) mod ps;
-mod sound;
+pub(crate) mod session;
+pub(crate) mod sound;
 mod speaker;
 pub(crate) mod stt;
 mod target;
@@ -17,30 +21,23 @@ pub(crate) mod voices;
 use crate::{
     config::DEFAULT_ADDRESS,
     error::{Error, Kind, Result},
-    proto::v1::{self, models_client::ModelsClient, speech_recognition_client::SpeechRecognitionClient},
+    proto::{
+        spoken::tts_service_client::TtsServiceClient,
+        v1::{models_client::ModelsClient, speech_recognition_client::SpeechRecognitionClient},
+    },
     shutdown::{Listener, Notice},
 };
+use dial::{CONNECT, LOOK, connect, connect_to_named, endpoint, look_for};
 use failure::{explain, too_late};
 pub(crate) use failure::{is_gone, is_unknown_call};
-use hyper_util::rt::TokioIo;
 use output::Output;
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
-    net::UnixStream,
     sync::oneshot,
     time::{Instant, sleep_until, timeout, timeout_at},
 };
-use tonic::{
-    Code, Request, Status,
-    transport::{Channel, Endpoint},
-};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
-
-/// How long a server on the default address may take to say that it is there.
-const LOOK: Duration = Duration::from_millis(200);
-
-/// How long a server that was named may take to take a connection.
-const CONNECT: Duration = Duration::from_secs(5);
+use tonic::{Request, Status, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 /// Flags of every verb that talks to a server.
 #[derive(Clone, Debug, clap::Args)]
@@ -103,6 +100,8 @@ pub(crate) struct Context {
 pub(crate) struct Connection {
     channel: Channel,
     address: String,
+    /// It was started for this call.
+    is_private: bool,
     deadline: Option<Instant>,
 }
 
@@ -141,6 +140,11 @@ impl Context {
         self.stop.listener()
     }
 
+    /// For a verb that has minded the notice and goes on: the next signal is a first one again.
+    pub(crate) fn calm(&self) {
+        self.stop.calm();
+    }
+
     /// Connects to the server that was named, else to the one on the default address, else to a private one.
     ///
     /// # Errors
@@ -168,7 +172,8 @@ impl Context {
             Ok((connect(&address).await?, address, Some(stop)))
         };
         let (channel, address, private) = before(deadline, connected).await?;
-        Ok((Connection { channel, address, deadline }, Farewell(private)))
+        let is_private = private.is_some();
+        Ok((Connection { channel, address, is_private, deadline }, Farewell(private)))
     }
 
     /// Waits for something until the deadline.
@@ -198,6 +203,34 @@ impl Context {
 }
 
 impl Connection {
+    /// A connection to the server at an address, whatever else there may be.
+    ///
+    /// # Errors
+    /// `Config` for what is no address, `Unavailable` where no server of ours answers.
+    pub(crate) async fn to(address: &str) -> Result<Self> {
+        let channel = connect_to_named(address).await?;
+        Ok(Self { channel, address: address.to_owned(), is_private: false, deadline: None })
+    }
+
+    /// Where the server is.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether the server was started for this call.
+    pub(crate) fn is_private(&self) -> bool {
+        self.is_private
+    }
+
+    /// Whether the server is on this machine, as far as its address tells.
+    pub(crate) fn is_local(&self) -> bool {
+        let authority = self.address.strip_prefix("http://").unwrap_or(&self.address);
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).trim_matches(['[', ']']);
+        self.address.starts_with("unix:")
+            || host == "localhost"
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
     /// A fresh connection to the same server, or to the one that is now at its address.
     ///
     /// # Errors
@@ -205,6 +238,11 @@ impl Connection {
     pub(crate) async fn again(&self) -> Result<Self> {
         let channel = before(self.deadline, connect(&self.address)).await?;
         Ok(Self { channel, ..self.clone() })
+    }
+
+    /// Whether the user allows only so much time.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.deadline.is_some()
     }
 
     /// Waits until the time that the user allows is over.
@@ -224,6 +262,11 @@ impl Connection {
     /// A client of the contract about models and workers.
     pub(crate) fn models(&self) -> ModelsClient<Channel> {
         ModelsClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
+    }
+
+    /// A client of the contract of spoken sessions.
+    pub(crate) fn spoken(&self) -> TtsServiceClient<Channel> {
+        TtsServiceClient::new(self.channel.clone())
     }
 
     /// Whether the server is still there, whatever it says.
@@ -250,6 +293,10 @@ impl Connection {
         // Server and client see the same deadline pass; whoever is first, it is told in the user's words.
         result.map_err(|error| match (error.kind(), self.deadline) {
             (Kind::Deadline, Some(_)) => too_late(),
+            // What would help is to be done elsewhere.
+            (Kind::NotInstalled, _) if error.details().pull.is_some() && !self.is_local() => {
+                error.context(format!("on the machine of the server at {}", self.address))
+            }
             _ => error,
         })
     }
@@ -261,95 +308,6 @@ async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = Result<
         None => work.await,
         Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| Err(too_late())),
     }
-}
-
-/// Where a server is.
-enum Place {
-    Tcp(Box<Endpoint>),
-    Unix(String),
-}
-
-fn endpoint(address: &str) -> Result<Place> {
-    let wrong = |why: &str| Error::new(Kind::Config, format!("server `{address}`: {why}"));
-    match address.strip_prefix("unix:") {
-        Some("") => return Err(wrong("the path is missing")),
-        Some(path) => return Ok(Place::Unix(path.to_owned())),
-        None => {}
-    }
-    if address.starts_with("https:") {
-        return Err(wrong("encrypted connections are not supported yet; give HOST:PORT or unix:PATH"));
-    }
-    let authority = address.strip_prefix("http://").unwrap_or(address);
-    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    if !has_port {
-        return Err(wrong("it is not an address; give HOST:PORT or unix:PATH"));
-    }
-    let endpoint = Endpoint::from_shared(format!("http://{authority}"));
-    let endpoint =
-        endpoint.map_err(|cause| wrong("it is not an address; give HOST:PORT or unix:PATH").because(cause))?;
-    Ok(Place::Tcp(Box::new(endpoint.tcp_nodelay(true).connect_timeout(CONNECT))))
-}
-
-async fn connect(address: &str) -> Result<Channel> {
-    let no_answer = |cause: Box<dyn std::error::Error + Send + Sync>| {
-        let message = format!("no server answers at {address}; start one with `speechctl serve`");
-        Error::new(Kind::Unavailable, message).because(root(cause))
-    };
-    let connecting = async {
-        match endpoint(address)? {
-            Place::Tcp(endpoint) => endpoint.connect().await.map_err(|cause| no_answer(cause.into())),
-            Place::Unix(path) => {
-                let connector = tower::service_fn(move |_| {
-                    let path = path.clone();
-                    async move { UnixStream::connect(path).await.map(TokioIo::new) }
-                });
-                let endpoint = Endpoint::from_static("http://unix");
-                endpoint.connect_with_connector(connector).await.map_err(|cause| no_answer(cause.into()))
-            }
-        }
-    };
-    timeout(CONNECT, connecting).await.unwrap_or_else(|elapsed| Err(no_answer(elapsed.into())))
-}
-
-/// Connects to a server that was named, and sees that it is one: others take connections too, and never answer.
-async fn connect_to_named(address: &str) -> Result<Channel> {
-    let channel = connect(address).await?;
-    let service = v1::speech_recognition_server::SERVICE_NAME.to_owned();
-    let mut health = HealthClient::new(channel.clone());
-    let unlike = || Error::new(Kind::Unavailable, format!("what answers at {address} is no speechctl server"));
-    match timeout(CONNECT, health.check(HealthCheckRequest { service })).await {
-        // A server of the same contract may have no health service.
-        Ok(Ok(_)) => Ok(channel),
-        // What has no status of gRPC was sent by something else.
-        Ok(Err(status)) if status.code() == Code::Unimplemented && !status.message().contains("grpc-status header") => {
-            Ok(channel)
-        }
-        Ok(Err(status)) => Err(unlike().because(Error::from(status).to_string())),
-        Err(_) => Err(Error::new(
-            Kind::Unavailable,
-            format!("the server at {address} takes connections, but does not answer"),
-        )),
-    }
-}
-
-/// The last cause of an error, which is the one that says something: "Connection refused".
-fn root(error: Box<dyn std::error::Error + Send + Sync>) -> String {
-    let mut cause: &dyn std::error::Error = &*error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
-}
-
-/// A channel to a server of ours at an address, if one says in time that it serves.
-async fn look_for(address: &str, patience: Duration) -> Option<Channel> {
-    let looking = async {
-        let channel = connect(address).await.ok()?;
-        let service = v1::speech_recognition_server::SERVICE_NAME.to_owned();
-        let reply = HealthClient::new(channel.clone()).check(HealthCheckRequest { service }).await.ok()?;
-        (reply.into_inner().status() == ServingStatus::Serving).then_some(channel)
-    };
-    timeout(patience, looking).await.ok().flatten()
 }
 
 /// A path as a process that runs elsewhere can find it.

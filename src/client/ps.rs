@@ -133,7 +133,9 @@ async fn list(connection: &Connection) -> Result<Seen> {
         let request = v1::ListModelsRequest { page_token, ..Default::default() };
         let page = connection.answer(client.list_models(connection.request(request))).await?.into_inner();
         let now = SystemTime::now();
-        page.models.into_iter().for_each(|model| seen.model(model, now));
+        // What could be installed is no business of this list.
+        let known = page.models.into_iter().filter(|model| model.state() != v1::ModelState::NotInstalled);
+        known.for_each(|model| seen.model(model, now));
         page_token = page.next_page_token;
         if page_token.is_empty() {
             return Ok(seen);

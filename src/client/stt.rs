@@ -13,11 +13,16 @@ use crate::{
     audio::decode::{Channels, Part},
     client::{
         Connection, Context, absolute_path, devices,
+        models::{Wanted, ensure},
         output::{Output, is_closed_pipe, printable},
         sound::Role,
         target::{check_apart, make_folder},
     },
     error::{Error, Kind, Result},
+    models::{
+        catalogue::whisper,
+        library::{is_built_in, is_source},
+    },
     proto::v1::{self, RecognitionConfig},
     speech::Samples,
 };
@@ -25,7 +30,7 @@ pub(crate) use args::Args;
 use args::{InputArgs, OutputArgs};
 use call::Job;
 use format::{Format, Limits, Wish};
-use live::args::Wanted;
+use live::args::Wanted as Manner;
 use place::Place;
 use source::Recording;
 use std::{
@@ -52,17 +57,17 @@ struct Plan {
 /// What is wrong with the recordings, the model or the server.
 pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
     let wanted = live::args::wanted(&args)?;
-    if let Wanted::Devices = wanted {
+    if let Manner::Devices = wanted {
         return devices::list(Role::Microphone, args.connect.json, &context).await;
     }
     let plan = Plan::try_new(args, context.output)?;
-    if let Wanted::Live(settings) = &wanted {
+    if let Manner::Live(settings) = &wanted {
         let Plan { args, wish, part, config, places, output, .. } = &plan;
         let (file, place) = (&args.files[0], &places[0]);
         if let Some(folder) = &args.output.output_dir {
             make_folder(folder)?;
         }
-        let job = live::Job { settings, config, wish, part: *part, file, place, output: *output };
+        let job = live::Job { settings, config, wish, part: *part, file, place, pull: args.pull, output: *output };
         return job.run(&context).await;
     }
     // A recording that is none is known before a server is started for it.
@@ -82,10 +87,17 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
         let transcribed = match opened {
             Err(error) => Err(error),
             Ok(recording) => {
-                let (connection, _) = match &server {
-                    Some(server) => server,
-                    None => server.insert(context.connect().await?),
-                };
+                if server.is_none() {
+                    let (connection, _) = server.insert(context.connect().await?);
+                    let wanted = Wanted::Recogniser(&plan.config);
+                    if let Err(error) =
+                        ensure(&context, connection, wanted, plan.args.pull, !plan.args.connect.json).await
+                    {
+                        failures.last_word = Some(error);
+                        break;
+                    }
+                }
+                let Some((connection, _)) = &server else { break };
                 plan.transcribe(number, recording, connection).await
             }
         };
@@ -271,6 +283,10 @@ fn config(args: &Args, wish: &Wish) -> Result<RecognitionConfig> {
 /// Whether a model's name means a file.
 pub(crate) fn is_path(name: &str) -> bool {
     // Built-in names first: a file of such a name wants "./".
-    let is_built_in = name == "selftest" || name == "mock" || name.starts_with("mock:");
-    !is_built_in && (name.contains('/') || name.ends_with(".bin") || Path::new(name).is_file())
+    !is_built_in(name) && !is_source(name) && (name.contains('/') || Path::new(name).is_file() || is_file_name(name))
+}
+
+/// Whether a name can only be that of a file, also of one that is not there.
+fn is_file_name(name: &str) -> bool {
+    name.ends_with(".bin") && whisper::find(name).is_none()
 }

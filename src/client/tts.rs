@@ -18,6 +18,7 @@ use crate::{
     audio::encode::Container,
     client::{
         Context, devices, json,
+        models::{Wanted, ensure},
         output::Output,
         sound::Role,
         speaker::{self, Loudspeaker},
@@ -27,19 +28,25 @@ use crate::{
     proto::v1::SynthesizeRequest,
 };
 use aloud::Aloud;
-pub(crate) use args::Args;
-use args::{Format, OutputArgs};
+use args::OutputArgs;
+pub(crate) use args::{Args, Format};
 use listener::{Listener, Outlet, Spoken, Telling};
 use manner::Manner;
 use marks::MarksFile;
 use progress::Progress;
 use sentences::{Sentence, Sentences};
-use sink::Sink;
 use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
 use text::Text;
+
+/// What other verbs need that speak, too.
+pub(super) use {
+    args::seed,
+    manner::{format_of, voice_of},
+    sink::Sink,
+};
 
 /// Where audio goes when nobody says.
 const OUTPUT: &str = "output.wav";
@@ -86,10 +93,15 @@ pub(crate) async fn run(args: Args, context: Context) -> Result<()> {
     let to = place.clone();
     let (request, text, mut listener) = context.on_thread(move || prepare(&wanted, &to, loudspeaker, output)).await?;
     let (connection, farewell) = context.connect().await?;
-    let spoken = match call::speak(&connection, request, text, args.ssml, &mut listener).await {
-        Ok(()) => listener.finish().await,
-        Err(error) => Err(error),
+    let wanted = request.voice.clone();
+    // A text that flows may flow from the terminal.
+    let may_ask = matches!(text, Text::Whole(_)) && !args.connect.json;
+    let spoken = async {
+        ensure(&context, &connection, Wanted::Voice(&wanted), args.pull, may_ask).await?;
+        call::speak(&connection, request, text, args.ssml, &mut listener).await?;
+        listener.finish().await
     };
+    let spoken = spoken.await;
     farewell.say(connection).await;
     report(&args, &place, &spoken?, output)
 }

@@ -61,3 +61,16 @@ pub(crate) mod stt {
 pub(crate) mod tts {
     tonic::include_proto!("macaw.tts");
 }
+
+/// `tts`, what orchestrators of voice chat speak.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
+pub(crate) mod spoken {
+    tonic::include_proto!("tts");
+}

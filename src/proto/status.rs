@@ -15,6 +15,9 @@ const DOMAIN: &str = "speechctl";
 /// The key of `ErrorInfo.metadata` that says what ended an engine.
 const CAUSE_OF_DEATH: &str = "cause_of_death";
 
+/// The key that says which model would help, if it were pulled.
+const PULL: &str = "pull";
+
 /// A status travels in HTTP/2 headers, for which 16 KiB is the usual limit in all.
 const MAX_MESSAGE: usize = 2048;
 
@@ -23,7 +26,7 @@ impl From<Kind> for Code {
         match kind {
             Kind::InvalidInput => Code::InvalidArgument,
             Kind::NotFound => Code::NotFound,
-            Kind::NotInstalled => Code::FailedPrecondition,
+            Kind::NotInstalled | Kind::InUse => Code::FailedPrecondition,
             Kind::Unsupported => Code::Unimplemented,
             Kind::Busy => Code::ResourceExhausted,
             Kind::Unavailable => Code::Unavailable,
@@ -65,6 +68,7 @@ pub(crate) fn reason(kind: Kind) -> &'static str {
         Kind::NotFound => "NOT_FOUND",
         Kind::NotInstalled => "NOT_INSTALLED",
         Kind::Unsupported => "UNSUPPORTED",
+        Kind::InUse => "IN_USE",
         Kind::Busy => "BUSY",
         Kind::Unavailable => "UNAVAILABLE",
         Kind::Deadline => "DEADLINE",
@@ -92,6 +96,9 @@ impl From<Error> for Status {
         if let Some(cause) = &details.cause_of_death {
             metadata.insert(CAUSE_OF_DEATH.to_owned(), cause.clone());
         }
+        if let Some(name) = &details.pull {
+            metadata.insert(PULL.to_owned(), name.clone());
+        }
         let mut rich = ErrorDetails::new();
         rich.set_error_info(reason(error.kind()), DOMAIN, metadata);
         if let Some(field) = &details.field {
@@ -117,6 +124,7 @@ impl From<Status> for Error {
             retry_after: rich.retry_info().and_then(|info| info.retry_delay),
             last_words: rich.debug_info().map(|debug| debug.stack_entries.clone()).unwrap_or_default(),
             cause_of_death: info.and_then(|info| info.metadata.get(CAUSE_OF_DEATH).cloned()),
+            pull: info.and_then(|info| info.metadata.get(PULL).cloned()),
         };
         Error::new(kind, status.message()).with_details(details)
     }
@@ -159,6 +167,7 @@ mod tests {
             retry_after: Some(Duration::from_secs(2)),
             last_words: vec!["boom".to_owned()],
             cause_of_death: Some("SIGABRT".to_owned()),
+            pull: Some("base.en".to_owned()),
         };
         let status = Status::from(Error::invalid("x").with_details(details.clone()));
         assert_eq!(Error::from(status).details(), &details);

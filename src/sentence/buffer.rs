@@ -85,7 +85,6 @@ impl Buffer {
         self.atoms.len()
     }
 
-    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.atoms.is_empty()
     }

@@ -129,7 +129,6 @@ impl Splitter {
     }
 
     /// Whether there is text that has not been given out.
-    #[cfg(test)]
     pub(crate) fn pending(&self) -> bool {
         !self.buffer.is_empty() || self.reader.holds()
     }

@@ -54,7 +54,6 @@ impl Reader {
     }
 
     /// Whether it holds text back.
-    #[cfg(test)]
     pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Kind, Result},
+    server::guard::owner::Line,
     shutdown::{self, Stop},
     socket::{self, Socket},
 };
@@ -31,10 +32,11 @@ where
         Socket::Tcp(listener, _) => {
             let incoming =
                 TcpListenerStream::new(listener).then(|stream| socket::rested(stream.inspect(socket::undelayed)));
+            let incoming = incoming.map(|stream| stream.map(Line::new));
             server.serve_with_incoming_shutdown(incoming, stopped).await
         }
         Socket::Unix(listener, file) => {
-            let incoming = UnixListenerStream::new(listener).then(socket::rested);
+            let incoming = UnixListenerStream::new(listener).then(socket::rested).map(|stream| stream.map(Line::new));
             let result = server.serve_with_incoming_shutdown(incoming, stopped).await;
             drop(file);
             result

@@ -6,8 +6,10 @@ mod availability;
 mod elsewhere;
 mod guard;
 mod listen;
+mod load;
 mod recognisers;
 mod recognition;
+mod services;
 mod sessions;
 mod settings;
 mod speaking;
@@ -16,19 +18,24 @@ mod wal;
 
 use crate::{
     error::{Error, Kind, Result},
-    models::{self, Paths},
-    proto::{self, example, v1},
+    models::{
+        Paths,
+        library::{Library, Need},
+    },
     shutdown::{self, Stop},
     socket::{self, Socket},
     speech::ModelId,
 };
-use api::{models::Models, speech::Speech, tutorial::Tutorial};
 use guard::{deadline::DeadlineLayer, hangup};
+use load::Load;
 use recognisers::Recognisers;
+use services::{names, routes};
 use sessions::Sessions;
 pub(crate) use sessions::Settings as SessionSettings;
 pub(crate) use sessions::leftover;
 pub(crate) use settings::Settings;
+pub(crate) use speaking::spoken::Settings as SpokenSettings;
+use speaking::spoken::Spoken;
 use std::{sync::Arc, time::Duration};
 pub(crate) use supervisor::{Spares, memory::total as total_memory};
 use supervisor::{Supervisor, registry::Registry};
@@ -37,19 +44,13 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use tonic::{service::Routes, transport::Server};
+use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::util::MapRequestLayer;
 pub(crate) use wal::{Limits as SessionLimits, Syncing};
 
 /// The voice that speaks when nothing else is said.
 pub(crate) const DEFAULT_VOICE: &str = "en-us";
-
-/// The largest message of our own contract: gRPC's default.
-const MAX_MESSAGE: usize = 4 << 20;
-
-/// The largest recording of the tutorial's contract, and room for the message around it.
-const MAX_TUTORIAL_MESSAGE: usize = (64 << 20) + 1024;
 
 /// Recordings that are written down at the same time: each has a thread, and up to 6 MB of audio.
 const MAX_RECOGNITIONS: usize = 128;
@@ -73,6 +74,7 @@ struct Shared {
     /// Places for recordings that are being written down.
     recognitions: Arc<Semaphore>,
     sessions: Sessions,
+    spoken: Spoken,
 }
 
 impl Shared {
@@ -85,21 +87,23 @@ impl Shared {
     }
 
     /// The recogniser that a request means.
-    fn recognizer(&self, name: &str, paths: Paths) -> Result<ModelId> {
-        self.recognisers.find(name, paths)
+    fn recognizer(&self, need: Need<'_>, paths: Paths) -> Result<ModelId> {
+        self.recognisers.find(need, paths)
     }
 
     /// The model of this name, whatever it does.
     fn model(&self, name: &str, paths: Paths) -> Result<ModelId> {
         // There the name is a field of its own, not one of a config or a text.
-        let in_field = |error: Error| Error::new(error.kind(), error.to_string()).in_field("model");
+        let in_field = |error: Error| {
+            let details = error.details().clone();
+            Error::new(error.kind(), error.to_string()).with_details(details).in_field("model")
+        };
         match name {
             "espeak" => Ok(ModelId::Espeak),
             "selftest" => Ok(ModelId::SelfTest),
             _ => match self.supervisor.directory().find(name, |_| true) {
                 Some(model) => Ok(model),
-                None if name.ends_with(".onnx") => models::synthesizer(name, paths).map_err(in_field),
-                None => models::recognizer(name, paths).map_err(in_field),
+                None => self.recognisers.any(name, paths).map_err(in_field),
             },
         }
     }
@@ -111,6 +115,8 @@ pub(crate) struct Bound {
     sockets: Vec<Socket>,
     settings: Settings,
     default_model: Option<ModelId>,
+    /// Models that are loaded before it is ready.
+    preloaded: Vec<ModelId>,
     /// Models of workers that somebody else runs.
     called: Vec<ModelId>,
     registry: Option<Registry>,
@@ -120,13 +126,14 @@ impl Bound {
     /// Checks the settings and binds every address.
     ///
     /// # Errors
-    /// `Config` for an address that must not or cannot be, `Io` where it is taken, `NotFound` for a model that is not
-    /// there.
+    /// `Config` for an address that must not or cannot be, and for more models to be preloaded than may be loaded; `Io`
+    /// where an address is taken, `NotFound` for a model that is not there.
     pub(crate) async fn bind(settings: Settings) -> Result<Self> {
         let default_model = match settings.model.as_deref() {
             None | Some("") => None,
-            Some(name) => Some(default_model(name)?),
+            Some(name) => Some(default_model(&settings.library, name)?),
         };
+        let preloaded = preloaded(&settings)?;
         let called = settings.workers.iter().map(|worker| elsewhere::parse(worker)).collect::<Result<Vec<_>>>()?;
         let default_model = default_model.or_else(|| called.iter().find(|model| model.recognises()).cloned());
         let mut sockets = Vec::new();
@@ -140,7 +147,7 @@ impl Bound {
             }
             None => None,
         };
-        Ok(Self { sockets, settings, default_model, called, registry })
+        Ok(Self { sockets, settings, default_model, preloaded, called, registry })
     }
 
     /// Where workers may dial in, with the port that the system chose.
@@ -153,7 +160,8 @@ impl Bound {
         let speaker = match self.settings.voice.as_deref() {
             // What is wrong with the name of a voice is said when it is tried.
             Some(voice) => {
-                models::synthesizer(voice, Paths::Allowed).ok().filter(|model| matches!(model, ModelId::Piper(_)))
+                let named = self.settings.library.synthesiser(voice, Paths::Allowed);
+                named.ok().map(|meant| meant.model).filter(|model| matches!(model, ModelId::Piper(_)))
             }
             None => self.called.iter().find(|model| model.speaks()).cloned(),
         };
@@ -166,11 +174,31 @@ impl Bound {
         // A worker elsewhere has a voice of its own when none is named.
         let own_voice = if model == ModelId::Espeak { DEFAULT_VOICE } else { "" };
         let voice = self.settings.voice.clone().unwrap_or_else(|| own_voice.to_owned());
-        let speaker = speaking::Speaker::new(supervisor.clone(), voice, model);
+        let library = self.settings.library.clone();
+        let speaker = speaking::Speaker::new(supervisor.clone(), voice, model, library);
         match &self.settings.lexicon {
             Some(file) => speaker.with_lexicon(file),
             None => Ok(speaker),
         }
+    }
+
+    /// Does what has to be done before anybody is served: tries the voice that was chosen, and loads models.
+    async fn warm_up(&self, supervisor: &Supervisor, speaker: &speaking::Speaker) -> Result<()> {
+        if self.settings.voice.as_deref().is_some_and(|voice| voice != DEFAULT_VOICE) {
+            speaker.try_default().await?;
+        }
+        for model in &self.preloaded {
+            let loaded = supervisor.load(model.clone(), None).await;
+            let took = loaded.map_err(|error| error.context(format_args!("cannot preload `{model}`")))?;
+            tracing::info!(%model, ?took, "Model preloaded.");
+        }
+        Ok(())
+    }
+
+    /// Spoken sessions, of which there are none yet.
+    fn spoken(&self, speaker: &speaking::Speaker) -> Spoken {
+        let load = Load::new(self.settings.sessions.cores, self.settings.sessions.threads);
+        Spoken::new(self.settings.spoken, speaker.clone(), load)
     }
 
     /// Every address, with the ports that the system chose.
@@ -182,7 +210,8 @@ impl Bound {
     /// address once calls can come.
     ///
     /// # Errors
-    /// `Io` where a socket fails, `NotFound` for a default voice that does not exist, what `ready` says.
+    /// `Io` where a socket fails, `NotFound` for a default voice that does not exist, what came of models that are to be
+    /// preloaded, what `ready` says.
     pub(crate) async fn serve(
         self,
         mut stop: shutdown::Listener,
@@ -191,20 +220,21 @@ impl Bound {
         let drain = self.settings.drain;
         let mut tasks = JoinSet::new();
         let defaults = self.defaults();
-        let settings = self.settings.of_supervisor(&defaults, &self.called);
+        let settings = self.settings.of_supervisor(&defaults, &self.preloaded, &self.called);
         let supervisor = Supervisor::start(settings, &mut tasks)?;
         let speaker = self.speaker(&supervisor, &defaults)?;
-        if self.settings.voice.as_deref().is_some_and(|voice| voice != DEFAULT_VOICE) {
-            tokio::select! {
-                tried = speaker.try_default() => tried?,
-                () = stop.wanted(Stop::Drain) => return Ok(()),
-            }
+        tokio::select! {
+            warm = self.warm_up(&supervisor, &speaker) => warm?,
+            () = stop.wanted(Stop::Drain) => return Ok(()),
         }
         let addresses = self.addresses();
-        let directory = supervisor.directory().clone();
-        let recognisers = Recognisers { default: self.default_model.clone(), directory };
-        let sessions = self.settings.sessions.clone();
-        let sessions = Sessions::new(sessions, supervisor.clone(), recognisers.clone(), stop.clone());
+        let (directory, library) = (supervisor.directory().clone(), self.settings.library.clone());
+        let recognisers = Recognisers { default: self.default_model.clone(), directory, library };
+        let known = defaults.iter().chain(&self.preloaded);
+        known.for_each(|model| drop(recognisers.called(model.clone().into())));
+        let settings = self.settings.sessions.clone();
+        let sessions = Sessions::new(settings, supervisor.clone(), recognisers.clone(), stop.clone());
+        let spoken = self.spoken(&speaker);
         let shared = Shared {
             supervisor: supervisor.clone(),
             speaker,
@@ -213,7 +243,9 @@ impl Bound {
             stop: stop.clone(),
             recognitions: Arc::new(Semaphore::new(MAX_RECOGNITIONS)),
             sessions: sessions.clone(),
+            spoken: spoken.clone(),
         };
+        tasks.spawn(spoken.tidy(stop.clone()));
 
         let (health, health_service) = tonic_health::server::health_reporter();
         for name in names() {
@@ -286,8 +318,8 @@ fn failed() -> Error {
 }
 
 /// The model of `--model`, which comes from the command line and so may be a path.
-fn default_model(name: &str) -> Result<ModelId> {
-    let model = models::recognizer(name, Paths::Allowed)?;
+fn default_model(library: &Library, name: &str) -> Result<ModelId> {
+    let model = library.recogniser(Need { name, ..Need::default() }, Paths::Allowed)?.model;
     if let ModelId::Whisper(path) = &model {
         let name = path.display();
         let metadata = std::fs::metadata(path)
@@ -300,46 +332,23 @@ fn default_model(name: &str) -> Result<ModelId> {
     Ok(model)
 }
 
-/// The names under which health is asked for: the whole, each service, and what they do.
-fn names() -> [&'static str; 6] {
-    [
-        "",
-        example::speech_recognition_server::SERVICE_NAME,
-        v1::speech_recognition_server::SERVICE_NAME,
-        v1::models_server::SERVICE_NAME,
-        "stt",
-        "tts",
-    ]
-}
-
-/// Every service of the public port.
-fn routes<H>(shared: Shared, health: tonic_health::pb::health_server::HealthServer<H>) -> Result<Routes>
-where
-    H: tonic_health::pb::health_server::Health,
-{
-    let speech = v1::speech_recognition_server::SpeechRecognitionServer::new(Speech(shared.clone()))
-        .max_decoding_message_size(MAX_MESSAGE);
-    let models = v1::models_server::ModelsServer::new(Models(shared.clone()));
-    let tutorial = example::speech_recognition_server::SpeechRecognitionServer::new(Tutorial(shared))
-        .max_decoding_message_size(MAX_TUTORIAL_MESSAGE);
-    let reflection = || {
-        // What callers can call: the worker contracts are not among it.
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .with_service_name(example::speech_recognition_server::SERVICE_NAME)
-            .with_service_name(v1::speech_recognition_server::SERVICE_NAME)
-            .with_service_name(v1::models_server::SERVICE_NAME)
-            .with_service_name("grpc.health.v1.Health")
-    };
-    let broken = |cause| Error::new(Kind::Internal, "the descriptors are broken").because(cause);
-    let reflection_v1 = reflection().build_v1().map_err(|cause| broken(Box::new(cause)))?;
-    let reflection_v1alpha = reflection().build_v1alpha().map_err(|cause| broken(Box::new(cause)))?;
-    Ok(Routes::new(speech)
-        .add_service(tutorial)
-        .add_service(models)
-        .add_service(health)
-        .add_service(reflection_v1)
-        .add_service(reflection_v1alpha)
-        .prepare())
+/// The models of `--preload`, each once.
+fn preloaded(settings: &Settings) -> Result<Vec<ModelId>> {
+    let mut models = Vec::new();
+    for name in &settings.preload {
+        let model = match name.as_str() {
+            "espeak" => ModelId::Espeak,
+            _ => settings.library.model(name, Paths::Allowed)?.model,
+        };
+        if !models.contains(&model) {
+            models.push(model);
+        }
+    }
+    match settings.max_models {
+        most if most > 0 && models.len() > most => {
+            let message = format!("`--max-models {most}` leaves no place for all models of `--preload`; allow more");
+            Err(Error::new(Kind::Config, message))
+        }
+        _ => Ok(models),
+    }
 }

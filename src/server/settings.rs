@@ -3,10 +3,10 @@
 #[cfg(doc)]
 use super::Bound;
 use super::{
-    SessionSettings,
+    SessionSettings, SpokenSettings,
     supervisor::{self, Spares},
 };
-use crate::speech::ModelId;
+use crate::{models::library::Library, speech::ModelId};
 use std::{path::PathBuf, time::Duration};
 
 /// What the server is told. Checked by [`Bound::bind`].
@@ -16,10 +16,14 @@ pub(crate) struct Settings {
     pub(crate) listen: Vec<String>,
     /// Whether others than this machine may connect without encryption.
     pub(crate) insecure: bool,
+    /// Where models are installed.
+    pub(crate) library: Library,
     /// The recogniser of requests that name none.
     pub(crate) model: Option<String>,
     /// The voice of requests that name none; `None` leaves it to the server.
     pub(crate) voice: Option<String>,
+    /// Models that are loaded before the server is ready, and stay.
+    pub(crate) preload: Vec<String>,
     /// Pronunciations, looked at again when they change.
     pub(crate) lexicon: Option<PathBuf>,
     /// The program that workers run: this one.
@@ -40,6 +44,12 @@ pub(crate) struct Settings {
     pub(crate) spares: Spares,
     /// How long a model may be unused before it is unloaded; zero = for ever.
     pub(crate) idle_timeout: Duration,
+    /// How long a model stays loaded at least.
+    pub(crate) min_residency: Duration,
+    /// The most models that are loaded at the same time; 0 = any number.
+    pub(crate) max_models: usize,
+    /// The most models that are on their way at the same time.
+    pub(crate) max_loads: usize,
     /// How long a worker may be idle before it has to show that it can work; zero = for ever.
     pub(crate) self_check: Duration,
     /// The most memory that a worker may take, bytes; `None` = no limit.
@@ -48,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) registration: Option<(String, PathBuf)>,
     /// How streaming recognitions are kept.
     pub(crate) sessions: SessionSettings,
+    /// How spoken sessions are kept.
+    pub(crate) spoken: SpokenSettings,
     /// Whether to go on with sessions that a server before this one has left. Else their folder is made when there is
     /// a first one.
     pub(crate) restores: bool,
@@ -55,7 +67,12 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// What of it the supervisor is told, and the models that it is to know of.
-    pub(super) fn of_supervisor(&self, defaults: &[ModelId], called: &[ModelId]) -> supervisor::Settings {
+    pub(super) fn of_supervisor(
+        &self,
+        defaults: &[ModelId],
+        preloaded: &[ModelId],
+        called: &[ModelId],
+    ) -> supervisor::Settings {
         let unless_zero = |duration: Duration| Some(duration).filter(|duration| !duration.is_zero());
         supervisor::Settings {
             program: self.program.clone(),
@@ -67,7 +84,11 @@ impl Settings {
             idle_timeout: unless_zero(self.idle_timeout),
             self_check: unless_zero(self.self_check),
             worker_memory: self.worker_memory,
+            min_residency: self.min_residency,
+            max_models: Some(self.max_models).filter(|most| *most > 0),
+            max_loads: self.max_loads,
             defaults: defaults.to_vec(),
+            preloaded: preloaded.to_vec(),
             called: called.to_vec(),
         }
     }

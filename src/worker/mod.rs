@@ -36,7 +36,7 @@ use tokio::net::UnixStream;
 use tonic::service::Routes;
 
 pub(crate) use args::Args;
-pub(crate) use engine::CHATTY;
+pub(crate) use engine::{CHATTY, processor};
 
 /// Audio of a window in one message: 30 s take 1 MB; the rest is room for foreign callers.
 const MAX_MESSAGE: usize = 64 << 20;

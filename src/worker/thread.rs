@@ -4,6 +4,7 @@
 
 use crate::{
     error::{Error, Kind, Result},
+    models::in_use,
     speech::{Mark, ModelId},
     worker::{
         engine::{
@@ -223,7 +224,17 @@ fn live(
     mut queue: mpsc::Receiver<Job>,
     unfinished: &AtomicU64,
 ) {
-    let mut engine = match engine::load(model, setup) {
+    // Nobody removes the file from under it.
+    let held = match model {
+        ModelId::Whisper(path) | ModelId::Piper(path) => in_use::hold(path).map(Some),
+        _ => Ok(None),
+    };
+    let loaded = match &held {
+        Err(error) if error.kind() == Kind::Busy => Err(Error::new(error.kind(), error.to_string())),
+        // What else is wrong with the file the engine says better.
+        Ok(_) | Err(_) => engine::load(model, setup),
+    };
+    let mut engine = match loaded {
         Ok(engine) => engine,
         Err(error) => {
             stage.send_replace(Stage::Failed(error.kind(), error.to_string()));

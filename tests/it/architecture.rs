@@ -7,6 +7,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("shutdown", &[]),
     ("flags", &[]),
+    ("size", &[]),
     ("signals", &["error"]),
     ("socket", &["error"]),
     ("config", &["error"]),
@@ -15,10 +16,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sentence", &["error", "speech"]),
     ("lexicon", &["error", "speech", "sentence"]),
     ("audio", &["error", "speech"]),
-    ("models", &["error", "config", "speech"]),
+    ("models", &["error", "size", "config", "speech"]),
     ("proto", &["error", "speech"]),
     ("listening", &["error", "speech"]),
-    ("client", &["error", "flags", "shutdown", "config", "speech", "audio", "models", "proto"]),
+    ("client", &["error", "size", "flags", "shutdown", "config", "speech", "audio", "models", "proto"]),
     (
         "server",
         &[
@@ -52,7 +53,23 @@ const LAYERS: &[(&str, &[&str])] = &[
             "listening",
         ],
     ),
-    ("cli", &["error", "flags", "signals", "shutdown", "config", "telemetry", "proto", "client", "server", "worker"]),
+    (
+        "cli",
+        &[
+            "error",
+            "size",
+            "flags",
+            "signals",
+            "shutdown",
+            "config",
+            "telemetry",
+            "models",
+            "proto",
+            "client",
+            "server",
+            "worker",
+        ],
+    ),
 ];
 
 /// Names that say nothing, behind which everything gathers.
@@ -77,6 +94,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("symphonia_adapter_libopus", "src/audio/"),
     ("opusic_c", "src/audio/"),
     ("pulseaudio", "src/client/sound/"),
+    ("ureq::", "src/models/hub/web.rs"),
+    ("ring::", "src/models/digest.rs"),
 ];
 
 #[test]
@@ -107,11 +126,32 @@ fn modules_import_only_what_they_may() {
 fn foreign_code_stays_in_its_place() {
     for (file, text) in sources() {
         for (name, place) in FOREIGN.iter().filter(|(_, place)| !file.starts_with(place)) {
-            assert!(!text.contains(name), "{file} names `{name}`: that belongs into {place}");
+            assert!(!names(&text, name), "{file} names `{name}`: that belongs into {place}");
         }
         let is_unsafe = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("unsafe "));
         assert!(!is_unsafe || UNSAFE.contains(&file.as_str()), "{file} holds unsafe code: only {UNSAFE:?} may");
     }
+}
+
+/// Whether a text has this name, not only one that ends with it.
+fn names(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        !before.is_some_and(|before| before.is_alphanumeric() || before == '_')
+    })
+}
+
+#[test]
+fn only_who_is_asked_downloads() {
+    let mut who = Vec::new();
+    for (file, text) in sources().into_iter().filter(|(file, _)| !file.starts_with("src/models/")) {
+        let downloads = ["pull::pull", "Hub::new"].iter().any(|name| names(&text, name));
+        who.extend(downloads.then_some(file));
+    }
+    // The doctor only asks whether somebody answers.
+    let may = ["src/cli/doctor/hub.rs", "src/client/models/list.rs", "src/client/models/pull.rs"];
+    who.sort();
+    assert_eq!(who, may, "a server or a worker downloads nothing by itself");
 }
 
 #[test]

@@ -281,7 +281,7 @@ fn a_thousand_deaths_and_nobody_notices() {
     let sandbox = Sandbox::new();
     let cache = sandbox.path().join("cache").display().to_string();
     let sandbox = sandbox.with_env("XDG_CACHE_HOME", &cache);
-    let server = Server::start(&sandbox, &["--hang-timeout", "1", "--idle-timeout", "1"]);
+    let server = Server::start(&sandbox, &["--hang-timeout", "1", "--idle-timeout", "1", "--min-residency", "0"]);
     let pid = server.running.pid();
     let mixes = ENGINES.map(|(engine, _)| in_calm(&server, engine));
     let can_garble = can_garble(&server);

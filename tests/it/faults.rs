@@ -193,7 +193,7 @@ fn nine_kills_from_outside_are_survived() {
 #[test]
 fn idle_workers_go() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, &["--idle-timeout", "1"]);
+    let server = Server::start(&sandbox, &["--idle-timeout", "1", "--min-residency", "0"]);
     good(&server, "mock");
     let worker = worker_of(&server, "mock");
     eventually("it goes", || !is_alive(worker));

@@ -41,9 +41,18 @@ fn the_manual_has_a_page_for_every_verb() {
     names.sort();
     let verbs = [
         "completions",
+        "doctor",
         "man",
+        "models-import",
+        "models-list",
+        "models-path",
+        "models-pull",
+        "models-remove",
+        "models-verify",
+        "models",
         "ps",
         "serve",
+        "session",
         "sessions-list",
         "sessions-recover",
         "sessions",

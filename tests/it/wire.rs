@@ -188,7 +188,8 @@ fn health_is_told_for_every_service() {
     let server = Server::start(&sandbox, &[]);
     block_on(async {
         let mut client = HealthClient::new(connect(&server.address).await);
-        for service in ["", "example.SpeechRecognition", "speechctl.v1.SpeechRecognition", "stt", "tts"] {
+        let ours = ["example.SpeechRecognition", "speechctl.v1.SpeechRecognition", "tts.TTSService"];
+        for service in ours.into_iter().chain(["", "stt", "tts"]) {
             let request = HealthCheckRequest { service: service.to_owned() };
             let status = client.check(request.clone()).await.expect("it is known").into_inner().status();
             assert_eq!(status.as_str_name(), "SERVING", "{service}");
@@ -226,7 +227,12 @@ macro_rules! reflection {
                     panic!("no list")
                 };
                 let names: Vec<String> = list.service.into_iter().map(|service| service.name).collect();
-                for name in ["example.SpeechRecognition", "speechctl.v1.SpeechRecognition", "grpc.health.v1.Health"] {
+                for name in [
+                    "example.SpeechRecognition",
+                    "speechctl.v1.SpeechRecognition",
+                    "tts.TTSService",
+                    "grpc.health.v1.Health",
+                ] {
                     assert!(names.iter().any(|listed| listed == name), "{name} is not in {names:?}");
                 }
                 for name in names {

@@ -116,7 +116,7 @@ impl Server {
     /// `Unavailable`.
     pub(super) async fn connect(&mut self) -> Result<Connection> {
         let address = self.listens().await?.to_string();
-        Ok(Connection { channel: connect(&address).await?, address, deadline: None })
+        Ok(Connection { channel: connect(&address).await?, address, is_private: false, deadline: None })
     }
 
     /// Looks whether it still runs, when nobody has killed it.

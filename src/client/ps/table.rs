@@ -4,7 +4,7 @@ use super::{
     seen::{Seen, Told},
     words,
 };
-use crate::{client::output::printable, proto::v1};
+use crate::{client::output::printable, proto::v1, size};
 use std::time::{Duration, SystemTime};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -80,7 +80,9 @@ fn columns(seen: &Seen, now: SystemTime) -> Vec<Column> {
         column("UP", Least::Number, &|worker| up(worker, now)),
         column("CALLS", Least::Number, &|worker| worker.calls.to_string()),
         column("RESTARTS", Least::Number, &|worker| worker.restarts.to_string()),
-        column("MEMORY", Least::Number, &|worker| known(worker.memory_bytes, words::bytes)),
+        column("MEMORY", Least::Number, &|worker| {
+            known(worker.memory_bytes, |bytes| size::in_words(bytes.unsigned_abs()))
+        }),
         column("LAST DEATH", Least::Text(8), &|worker| last_death(worker.last_death.as_ref(), now)),
     ];
     // Where all are the server's own children, it need not be said.

@@ -38,20 +38,6 @@ fn is_sound(time: &Timestamp) -> bool {
     YEARS.contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos)
 }
 
-/// A number of bytes to three digits: "312 MiB", "1.4 GiB".
-pub(super) fn bytes(number: i64) -> String {
-    let mut value = number as f64;
-    let mut units = ["B", "KiB", "MiB", "GiB", "TiB"].into_iter().peekable();
-    while let Some(unit) = units.next() {
-        if value < 999.5 || units.peek().is_none() {
-            let digits = usize::from(unit != "B" && value < 9.95);
-            return format!("{value:.digits$} {unit}");
-        }
-        value /= 1024.0;
-    }
-    unreachable!("the last unit takes everything")
-}
-
 /// A state for programs; nothing for one that this version does not know.
 pub(super) fn worker_state(state: v1::WorkerState) -> Option<&'static str> {
     match state {
@@ -73,6 +59,7 @@ pub(super) fn model_state(state: v1::ModelState) -> Option<&'static str> {
         v1::ModelState::Loading => Some("loading"),
         v1::ModelState::Ready => Some("ready"),
         v1::ModelState::Failed => Some("failed"),
+        v1::ModelState::NotInstalled => Some("not_installed"),
     }
 }
 
@@ -133,12 +120,5 @@ mod tests {
         assert_eq!(clock(&time), "22:13:20Z");
         assert_eq!(rfc3339(&time).as_deref(), Some("2023-11-14T22:13:20.500Z"));
         assert_eq!(clock(&Timestamp { seconds: i64::MIN, nanos: 0 }).len(), 9);
-    }
-
-    #[test]
-    fn sizes_have_three_digits() {
-        let sizes = [0, 999, 1_000, 1 << 20, 327_155_712, 1_500_000_000, 10_736_000_000, i64::MAX];
-        let told = sizes.map(bytes);
-        assert_eq!(told, ["0 B", "999 B", "1.0 KiB", "1.0 MiB", "312 MiB", "1.4 GiB", "10 GiB", "8388608 TiB"]);
     }
 }

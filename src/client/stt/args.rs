@@ -8,6 +8,7 @@ use crate::{
     audio::{decode::Channels, raw::RawFormat},
     client::{
         ConnectArgs,
+        models::PullArgs,
         output::{number, threads, time, whole_number},
     },
 };
@@ -50,9 +51,13 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE", required_unless_present = "list_devices", value_hint = ValueHint::FilePath)]
     pub(super) files: Vec<PathBuf>,
 
-    /// Model: a ggml Whisper model file, or `selftest` [default: the server's]
+    /// Model: its name, as `speechctl models` has it; a ggml Whisper model file; or `selftest` [default: the server's,
+    /// else the best that is installed for the language]
     #[arg(long, value_name = "MODEL", env = "SPEECHCTL_MODEL", value_hint = ValueHint::FilePath)]
     pub(super) model: Option<String>,
+
+    #[command(flatten)]
+    pub(super) pull: PullArgs,
 
     /// Language that is spoken: a code such as `de`, or `auto`
     #[arg(long, value_name = "LANGUAGE")]

@@ -19,6 +19,7 @@ use crate::{
     audio::decode::Part,
     client::{
         Connection, Context, mic,
+        models::{PullArgs, Wanted, ensure},
         output::{Output, closed_pipe, is_closed_pipe},
         stt::{
             format::{Format, Wish},
@@ -64,6 +65,7 @@ pub(super) struct Job<'a> {
     /// The recording as the user named it.
     pub(super) file: &'a Path,
     pub(super) place: &'a Path,
+    pub(super) pull: PullArgs,
     pub(super) output: Output,
 }
 
@@ -104,9 +106,26 @@ impl Job<'_> {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let mut stop = context.stop_notice();
         let opening = Source::open(self.settings, self.file, self.part, context);
-        let source = unless_stopped(&mut stop, opening).await?;
+        let mut source = unless_stopped(&mut stop, opening).await?;
         let place = Place::open(self.place, self.output)?;
         let (connection, farewell) = unless_stopped(&mut stop, context.connect()).await?;
+        let readied = async {
+            let wanted = Wanted::Recogniser(self.config);
+            let pulled = ensure(context, &connection, wanted, self.pull, self.wish.format != Format::Jsonl).await?;
+            // What the microphone heard meanwhile was not meant.
+            match pulled && self.settings.is_mic {
+                true => Source::open(self.settings, self.file, self.part, context).await.map(Some),
+                false => Ok(None),
+            }
+        };
+        match unless_stopped(&mut stop, readied).await {
+            Ok(Some(fresh)) => source = fresh,
+            Ok(None) => {}
+            Err(error) => {
+                farewell.say(connection).await;
+                return Err(error);
+            }
+        }
         self.output.note_verbose(&format!("listening to {}", source.name()));
         source.warning().iter().for_each(|warning| self.output.warn(warning));
         let mut talk = self.talk(source, place, connection);

@@ -4,6 +4,7 @@ use crate::{
     audio::encode::Container,
     client::{
         ConnectArgs,
+        models::PullArgs,
         output::{number, seconds_or_zero, whole_number},
     },
 };
@@ -67,7 +68,10 @@ pub(crate) struct Args {
     #[arg(long, alias = "model", short_alias = 'm', value_name = "VOICE", value_hint = ValueHint::FilePath)]
     pub(super) voice: Option<String>,
 
-    /// Voice by region: a locale (en-GB), a language (pt) or a country (mx)
+    #[command(flatten)]
+    pub(super) pull: PullArgs,
+
+    /// Voice by region: a locale (en-GB), a language (pt) or a country (mx); an installed Piper voice goes before espeak's
     #[arg(long, value_name = "REGION", conflicts_with = "voice")]
     pub(super) region: Option<String>,
 
@@ -218,7 +222,7 @@ impl From<Format> for Container {
 ///
 /// # Errors
 /// A sentence for clap.
-fn seed(text: &str) -> Result<u64, String> {
+pub(in crate::client) fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("it must be a whole number, 0 to {}", u64::MAX))
 }
 

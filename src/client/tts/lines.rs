@@ -1,6 +1,5 @@
 //! `--jsonl`: many texts, one after the other, with one server. A line of JSON in, a line of JSON out.
 
-mod reader;
 mod wish;
 
 use super::{
@@ -14,11 +13,16 @@ use super::{
     text::{self, Text},
 };
 use crate::{
-    client::{Connection, Context, Farewell, is_gone, json, output::Output, target},
+    client::{
+        Connection, Context, Farewell, is_gone, json,
+        lines::Lines,
+        models::{Wanted, ensure},
+        output::Output,
+        target,
+    },
     error::{Error, Kind, Result},
     proto::status,
 };
-use reader::Lines;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use wish::Wish;
@@ -176,6 +180,10 @@ impl Job {
                 Ok((text, request, Listener::new((outlet, container), None, Telling::Lines, progress, output), place))
             })
             .await?;
+        // Nobody is asked: standard input has the lines.
+        if self.args.pull.pull {
+            ensure(&self.context, connection, Wanted::Voice(&request.voice), self.args.pull, false).await?;
+        }
         call::speak(connection, request, text, is_ssml, &mut listener).await?;
         Ok((place, listener.finish().await?))
     }

@@ -8,6 +8,7 @@ use crate::{
     audio::ogg_opus,
     client::absolute_path,
     error::{Error, Kind, Result},
+    models::library::is_source,
     proto::v1::{OutputEncoding, SynthesizeRequest},
 };
 use std::{path::Path, time::Duration};
@@ -64,22 +65,7 @@ impl Manner {
     /// # Errors
     /// `Config` for a name that promises what cannot be written.
     pub(super) fn format(&self, output: &Path) -> Result<Format> {
-        let extension = output.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-        match (self.format, extension.as_deref()) {
-            (Some(format), _) => Ok(format),
-            (None, Some("pcm" | "raw")) => Ok(Format::Pcm),
-            (None, Some("f32")) => Ok(Format::F32),
-            (None, Some("flac")) => Ok(Format::Flac),
-            (None, Some("opus" | "ogg" | "oga")) => Ok(Format::OggOpus),
-            (None, Some(foreign @ ("mp3" | "m4a" | "aac" | "webm" | "aiff"))) => {
-                let name = output.display();
-                let message = format!(
-                    "`{name}` would be no {foreign}: WAV, FLAC and Ogg Opus can be written; name it .wav, .flac or .opus"
-                );
-                Err(Error::new(Kind::Config, message))
-            }
-            (None, _) => Ok(Format::Wav),
-        }
+        format_of(self.format, output)
     }
 
     /// What to ask the server for, when it is written as this.
@@ -94,6 +80,29 @@ impl Manner {
         };
         let sample_rate_hertz = sample_rate(self.sample_rate, format)?;
         Ok(SynthesizeRequest { sample_rate_hertz, encoding: encoding.into(), ..self.request.clone() })
+    }
+}
+
+/// The shape of audio: as asked for, else as the name of the file promises.
+///
+/// # Errors
+/// `Config` for a name that promises what cannot be written.
+pub(in crate::client) fn format_of(asked: Option<Format>, output: &Path) -> Result<Format> {
+    let extension = output.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    match (asked, extension.as_deref()) {
+        (Some(format), _) => Ok(format),
+        (None, Some("pcm" | "raw")) => Ok(Format::Pcm),
+        (None, Some("f32")) => Ok(Format::F32),
+        (None, Some("flac")) => Ok(Format::Flac),
+        (None, Some("opus" | "ogg" | "oga")) => Ok(Format::OggOpus),
+        (None, Some(foreign @ ("mp3" | "m4a" | "aac" | "webm" | "aiff"))) => {
+            let name = output.display();
+            let message = format!(
+                "`{name}` would be no {foreign}: WAV, FLAC and Ogg Opus can be written; name it .wav, .flac or .opus"
+            );
+            Err(Error::new(Kind::Config, message))
+        }
+        (None, _) => Ok(Format::Wav),
     }
 }
 
@@ -126,8 +135,8 @@ fn voice(args: &Args) -> String {
 ///
 /// # Errors
 /// `NotFound` for a file that is not there, `InvalidInput` for a folder.
-pub(super) fn voice_of(name: &str) -> Result<String> {
-    let is_file = name.contains('/') || name.to_ascii_lowercase().ends_with(".onnx");
+pub(in crate::client) fn voice_of(name: &str) -> Result<String> {
+    let is_file = !is_source(name) && (name.contains('/') || name.to_ascii_lowercase().ends_with(".onnx"));
     if !is_file {
         return Ok(name.to_owned());
     }

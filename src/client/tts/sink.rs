@@ -9,7 +9,7 @@ use crate::{
 use std::path::{Path, PathBuf};
 
 /// Takes audio.
-pub(super) struct Sink {
+pub(in crate::client) struct Sink {
     place: Place,
     container: Container,
     /// Once the rate is known.
@@ -21,17 +21,17 @@ impl Sink {
     ///
     /// # Errors
     /// `Io`, or `InvalidInput` for a folder.
-    pub(super) fn open(path: &Path, container: Container, output: Output) -> Result<Self> {
+    pub(in crate::client) fn open(path: &Path, container: Container, output: Output) -> Result<Self> {
         Ok(Self { place: Place::open(path, output)?, container, encoder: None })
     }
 
     /// Whether audio goes to stdout.
-    pub(super) fn is_stdout(&self) -> bool {
+    pub(in crate::client) fn is_stdout(&self) -> bool {
         self.place.is_stdout()
     }
 
     /// The file that it will be, if it is one.
-    pub(super) fn file(&self) -> Option<PathBuf> {
+    pub(in crate::client) fn file(&self) -> Option<PathBuf> {
         self.place.file()
     }
 
@@ -39,7 +39,7 @@ impl Sink {
     ///
     /// # Errors
     /// `Io`; `Unsupported` for a rate that the container cannot hold.
-    pub(super) fn begin(&mut self, rate: u32) -> Result<()> {
+    pub(in crate::client) fn begin(&mut self, rate: u32) -> Result<()> {
         let encoder = self.encoder.insert(Encoder::try_new(self.container, rate)?);
         self.place.write(&encoder.begin()?)
     }
@@ -48,7 +48,7 @@ impl Sink {
     ///
     /// # Errors
     /// `Io`; `Unsupported` for more than the container can hold.
-    pub(super) fn write(&mut self, samples: &[u8]) -> Result<()> {
+    pub(in crate::client) fn write(&mut self, samples: &[u8]) -> Result<()> {
         let encoder =
             self.encoder.as_mut().ok_or_else(|| Error::new(Kind::Internal, "audio came before its format"))?;
         self.place.write(&encoder.push(samples)?)
@@ -58,7 +58,7 @@ impl Sink {
     ///
     /// # Errors
     /// `Io`; then what was there before is there still.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub(in crate::client) fn finish(mut self) -> Result<()> {
         if let Some(encoder) = self.encoder.take() {
             let (last, header) = encoder.finish()?;
             self.place.write(&last)?;

@@ -62,7 +62,10 @@ fn rules() -> Rules {
 
 /// What a deterministic engine hears: nothing now and then, and always something else with another context.
 fn hear(window: &[i16], context: &str) -> Vec<Segment> {
-    let sum = window.iter().enumerate().fold(context.len() as i64, |sum, (n, s)| sum * 31 + n as i64 + i64::from(*s));
+    let sum = window
+        .iter()
+        .enumerate()
+        .fold(context.len() as i64, |sum, (n, s)| sum.wrapping_mul(31).wrapping_add(n as i64 + i64::from(*s)));
     let end = Samples(window.len() as i64);
     let text = match sum.rem_euclid(7) {
         0 => "[BLANK_AUDIO]".to_owned(),

@@ -5,13 +5,16 @@ pub(crate) mod page;
 pub(crate) mod respond;
 mod sound;
 pub(crate) mod speech;
+mod stock;
 mod streaming;
 mod synthesis;
+pub(crate) mod tts_service;
 pub(crate) mod tutorial;
 
 use crate::{
     error::{Error, Kind, Result},
     models::Paths,
+    server::guard::owner::Told,
 };
 use std::time::Duration;
 use tokio::time::timeout;
@@ -46,10 +49,10 @@ fn second_config() -> Error {
 /// Whether the caller of a request is on this machine, and so may name files of it.
 fn paths_of<T>(request: &tonic::Request<T>) -> Paths {
     let extensions = request.extensions();
-    let over_tcp = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+    let over_tcp = extensions.get::<Told<TcpConnectInfo>>().and_then(|told| told.peer.remote_addr());
     let is_local = match over_tcp {
         Some(peer) => peer.ip().to_canonical().is_loopback(),
-        None => extensions.get::<UdsConnectInfo>().is_some(),
+        None => extensions.get::<Told<UdsConnectInfo>>().is_some(),
     };
     if is_local { Paths::Allowed } else { Paths::Refused }
 }

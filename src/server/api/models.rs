@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Kind, Result},
+    models::shelf::State,
     proto::v1 as pb,
     server::{
         Shared,
@@ -9,6 +10,7 @@ use crate::{
             page::{self, Listed, Wish},
             paths_of,
             respond::{Messages, Outlet, respond},
+            stock,
         },
         guard::deadline,
         supervisor::{
@@ -61,17 +63,40 @@ impl Models {
                 .not_before
                 .map(|at| at.saturating_duration_since(Instant::now()))
                 .and_then(|wait| prost_types::Duration::try_from(wait).ok()),
+            ..Default::default()
         }
     }
 
-    /// All models: those that the supervisor knows, and those that are always there.
-    fn all(&self, view: &View) -> Vec<pb::Model> {
+    /// The models that the supervisor knows, and those that are always there.
+    fn views(&self, view: &View) -> Vec<ModelView> {
         let known = view.models.iter().map(|model| &model.id);
         let always = [ModelId::Espeak, ModelId::SelfTest].into_iter().chain(self.0.supervisor.directory().models());
         let mut untouched: Vec<ModelView> =
             always.filter(|model| !known.clone().any(|known| known == model)).map(|model| untouched(&model)).collect();
         untouched.dedup_by(|a, b| a.id == b.id);
-        view.models.iter().chain(&untouched).map(|model| self.model(model)).collect()
+        view.models.iter().cloned().chain(untouched).collect()
+    }
+
+    /// The same, with what is installed and what could be.
+    fn all(&self, view: &View) -> Vec<pb::Model> {
+        let mut views = self.views(view);
+        let library = &self.0.recognisers.library;
+        let (shelf, index) = tokio::task::block_in_place(|| (library.shelf(), library.index()));
+        let mut models = Vec::new();
+        for installed in shelf.models.iter().filter(|model| model.state != State::Gone) {
+            let id = stock::id(installed);
+            let seen = match views.iter().position(|seen| seen.id == id) {
+                Some(place) => views.swap_remove(place),
+                None => untouched(&id),
+            };
+            models.push(stock::described(self.model(&seen), installed));
+        }
+        models.extend(views.iter().map(|view| self.model(view)));
+        let could_be = stock::available(&shelf, index.as_ref());
+        let is_new = |model: &pb::Model| models.iter().all(|known| known.name != model.name);
+        let fresh: Vec<pb::Model> = could_be.into_iter().filter(is_new).collect();
+        models.extend(fresh);
+        models
     }
 }
 
@@ -105,9 +130,8 @@ impl pb::models_server::Models for Models {
     ) -> Result<Response<pb::LoadModelResponse>, Status> {
         let deadline = deadline::of(&request);
         let model = self.named(&request, &request.get_ref().model)?;
-        let begun = Instant::now();
-        deadline::within(deadline, self.0.supervisor.load(model.clone(), deadline)).await?;
-        let duration = prost_types::Duration::try_from(begun.elapsed()).ok();
+        let took = deadline::within(deadline, self.0.supervisor.load(model.clone(), deadline)).await?;
+        let duration = prost_types::Duration::try_from(took).ok();
         Ok(Response::new(pb::LoadModelResponse { model: Some(self.seen(&model).await?), duration }))
     }
 
@@ -180,8 +204,8 @@ async fn watch(models: &Models, out: Outlet<pb::WatchResponse>) -> Result<()> {
         for (_, gone) in std::mem::take(&mut told) {
             send(Event::Worker(worker(&WorkerView { state: WorkerState::Gone, ..gone }, directory))).await?;
         }
-        for model in models.all(&watched.view) {
-            send(Event::Model(model)).await?;
+        for view in models.views(&watched.view) {
+            send(Event::Model(models.model(&view))).await?;
         }
         for seen in &watched.view.workers {
             told.insert(seen.number, seen.clone());
@@ -219,6 +243,9 @@ fn untouched(model: &ModelId) -> ModelView {
         deaths: 0,
         last_death: None,
         waiting: 0,
+        held: 0,
+        since: None,
+        used: None,
         lies: Vec::new(),
         reason: None,
         not_before: None,

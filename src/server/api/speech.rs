@@ -19,6 +19,7 @@ use crate::{
         recognition::{
             Options, Recognition,
             feed::{ByteStream, Feed},
+            need,
         },
     },
     speech::{self, Gender, ModelId, Samples, Voice},
@@ -152,7 +153,7 @@ struct Wanted {
 impl Wanted {
     fn try_new(config: pb::RecognitionConfig, shared: &Shared, paths: Paths) -> Result<Self> {
         let (options, pcm_rate) = Options::try_new(&config)?;
-        Ok(Self { model: shared.recognizer(&config.model, paths)?, options, pcm_rate })
+        Ok(Self { model: shared.recognizer(need(&config), paths)?, options, pcm_rate })
     }
 
     fn begin(self, shared: &Shared, deadline: Option<Instant>, feed: Feed) -> Recognition {

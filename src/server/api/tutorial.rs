@@ -3,7 +3,7 @@
 use crate::{
     audio,
     error::{Error, Kind, Result},
-    models::Paths,
+    models::{Paths, library::Need},
     proto::example as pb,
     server::{
         Shared,
@@ -41,7 +41,7 @@ impl pb::speech_recognition_server::SpeechRecognition for Tutorial {
     async fn stt(&self, request: Request<pb::SttRequest>) -> Result<Response<pb::SttResponse>, Status> {
         let deadline = deadline::of(&request);
         let _place = self.0.admit()?;
-        let model = self.0.recognizer("", Paths::Refused)?;
+        let model = self.0.recognizer(Need::default(), Paths::Refused)?;
         let feed = Feed::from_file(request.into_inner().audio)?;
         let supervisor = self.0.supervisor.clone();
         let mut recognition = Recognition::new(supervisor, model, Options::default(), deadline, feed);

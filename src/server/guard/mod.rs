@@ -2,3 +2,4 @@
 
 pub(crate) mod deadline;
 pub(crate) mod hangup;
+pub(crate) mod owner;

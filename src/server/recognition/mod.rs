@@ -11,7 +11,7 @@ use crate::{
     speech::{self, ModelId, Samples, Segment},
 };
 use feed::Feed;
-pub(crate) use options::{Options, next_request_id};
+pub(crate) use options::{Options, need, next_request_id};
 use tokio::time::Instant;
 use windows::{Window, Windows};
 

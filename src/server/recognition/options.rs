@@ -3,6 +3,7 @@
 use crate::{
     audio,
     error::{Error, Result},
+    models::library::Need,
     proto::{stt, v1 as pb},
 };
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,12 @@ pub(crate) struct Options {
     pub(crate) threads: i32,
     /// Short windows in less time, where the engine is sure.
     pub(crate) fast: bool,
+}
+
+/// What a recogniser is wanted for.
+pub(crate) fn need(config: &pb::RecognitionConfig) -> Need<'_> {
+    let translate = config.task == i32::from(pb::RecognitionTask::Translate);
+    Need { name: &config.model, language: &config.language, translate }
 }
 
 impl Options {

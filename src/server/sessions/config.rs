@@ -3,10 +3,40 @@
 use crate::{
     error::{Error, Result},
     listening::Rules,
+    models::library::Need,
     proto::v1 as pb,
-    server::{recognition::Options, wal::SessionId},
+    server::{
+        recognition::{Options, need},
+        wal::SessionId,
+    },
     speech::{ModelId, Samples},
 };
+
+/// Audio that a log has to have room for at any time, in seconds: what the voice detector looks back (12.3), silence that
+/// is let go of without a word in the log (10), an utterance (30), and some to spare. With less, a log that is full could
+/// not be emptied: to decide what is in it would take audio that has no room.
+const KEPT: u64 = 54;
+
+/// What a log holds beside that, bytes: the rest of a file whose beginning is not needed any more, and notes.
+const BESIDE: u64 = 1 << 20;
+
+/// Whether a log of this size does for audio of this rate.
+///
+/// # Errors
+/// `InvalidInput`, naming the field.
+pub(super) fn has_room(log: u64, rate: u32) -> Result<()> {
+    // An eighth is not for audio.
+    let needed = (KEPT * u64::from(rate) * 2 + BESIDE) / 7 * 8;
+    if log >= needed {
+        return Ok(());
+    }
+    let message = format!(
+        "audio of {rate} Hz needs {} MB of log, and this server keeps {} MB of a session (`--session-log`); send a lower rate",
+        needed.div_ceil(1_000_000),
+        log / 1_000_000
+    );
+    Err(in_recognition(Error::invalid(message).in_field("sample_rate_hertz")))
+}
 
 /// How a session is to be.
 #[derive(Clone, Debug)]
@@ -25,7 +55,10 @@ impl Config {
     ///
     /// # Errors
     /// `InvalidInput`, naming the field; what `resolve` says.
-    pub(super) fn try_new(config: &pb::StreamingConfig, resolve: impl FnOnce(&str) -> Result<ModelId>) -> Result<Self> {
+    pub(super) fn try_new(
+        config: &pb::StreamingConfig,
+        resolve: impl FnOnce(Need<'_>) -> Result<ModelId>,
+    ) -> Result<Self> {
         if !config.hot_words.is_empty() {
             let message = "hot words are not supported; use `recognition.prompt`";
             return Err(Error::invalid(message).in_field("config.hot_words"));
@@ -39,7 +72,7 @@ impl Config {
             return Err(Error::invalid(message).in_field("config.recognition.encoding"));
         };
         let rules = rules(config.endpointing.as_ref())?;
-        let model = resolve(&recognition.model).map_err(in_recognition)?;
+        let model = resolve(need(&recognition)).map_err(in_recognition)?;
         Ok(Self { model, options, rules, rate, interim: config.interim_results })
     }
 

@@ -8,7 +8,6 @@ mod intake;
 mod key;
 pub(crate) mod leftover;
 mod listener;
-mod load;
 mod quarantine;
 mod stored;
 mod task;
@@ -16,18 +15,19 @@ mod tell;
 
 use crate::{
     error::{Error, Kind, Result},
-    models::Paths,
+    models::{Paths, library::Need},
     proto::v1 as pb,
     server::{
+        load::Load,
         recognisers::Recognisers,
         supervisor::Supervisor,
         wal::{Desk, Limits, SessionId, Syncing},
     },
     shutdown,
+    speech::ModelId,
 };
 use config::Config;
 use leftover::Leftover;
-use load::Load;
 use std::{
     collections::{HashMap, hash_map::Entry},
     path::PathBuf,
@@ -169,11 +169,16 @@ impl Sessions {
             "" => config::session_id(&key::random()?)?,
             name => config::session_id(name)?,
         };
-        let checked = Config::try_new(&config, |name| self.0.recognisers.find(name, paths))?;
+        let checked = Config::try_new(&config, |need| self.0.recognisers.find(need, paths))?;
+        config::has_room(self.0.settings.limits.session, checked.rate)?;
         self.0.admit()?;
         let resume_key = key::random()?;
         config.session_id = id.to_string();
-        let model = self.0.supervisor.directory().name(&checked.model);
+        let model = match &checked.model {
+            // By its file: what is pulled meanwhile under the same name is another model.
+            model @ ModelId::Whisper(_) => model.to_string(),
+            model => self.0.supervisor.directory().name(model),
+        };
         let opened = Opened { config: Some(config), model, resume_key };
         self.reserve(&id)?;
         let begun = async {
@@ -259,7 +264,7 @@ impl Sessions {
             let (opened, revived) = Revived::read(restored)?;
             let wanted = opened.config.clone().unwrap_or_default();
             // The name comes from our own log. A worker from elsewhere that has this model may not be back yet.
-            let find = |_: &str| self.0.recognisers.find(&opened.model, Paths::Allowed);
+            let find = |need: Need<'_>| self.0.recognisers.find(Need { name: &opened.model, ..need }, Paths::Allowed);
             let config = Config::try_new(&wanted, find).map_err(|error| {
                 let message = format!("the model of session `{id}` is not there now: {error}");
                 Error::new(Kind::Unavailable, message).retry_after(COME_BACK)

@@ -3,14 +3,18 @@
 mod passage;
 mod region;
 mod script;
+pub(crate) mod spoken;
 mod style;
 mod voices;
 
 use crate::{
-    error::Result,
+    error::{Kind, Result},
     lexicon::Watched,
-    models::{self, Paths},
-    sentence,
+    models::{
+        Paths,
+        library::{Library, Meant},
+    },
+    sentence::{self, Sentence},
     server::{
         guard::deadline,
         supervisor::{Supervisor, lies::UNTOLD_RATE},
@@ -66,6 +70,7 @@ pub(crate) struct Speaker {
     supervisor: Supervisor,
     default_voice: String,
     casting: Casting,
+    library: Library,
     /// Pronunciations for callers that bring none of their own.
     lexicon: Option<Arc<Mutex<Watched>>>,
 }
@@ -81,6 +86,11 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
+    /// What has to be loaded for it.
+    pub(crate) fn model(&self) -> &ModelId {
+        &self.model
+    }
+
     /// The language of the voice, as far as its name tells: BCP 47, or empty.
     pub(crate) fn language(&self) -> String {
         match &self.model {
@@ -120,15 +130,18 @@ pub(crate) trait Listener {
     /// Hears where something begins, before the audio of it.
     fn mark(&mut self, _mark: SpeechMark) {}
 
+    /// Hears that a worker has made so much audio, and how long it took; what it waited for the listener is not in it.
+    fn worked(&mut self, _audio: Duration, _took: Duration) {}
+
     /// Waits until all that was given is taken.
     fn deliver(&mut self) -> impl Future<Output = Result<()>> + Send;
 }
 
 impl Speaker {
     /// A speaker whose default voice is this one, of this model.
-    pub(crate) fn new(supervisor: Supervisor, default_voice: String, default_model: ModelId) -> Self {
-        let casting = Casting::new(supervisor.clone(), default_model);
-        Self { supervisor, default_voice, casting, lexicon: None }
+    pub(crate) fn new(supervisor: Supervisor, default_voice: String, default_model: ModelId, library: Library) -> Self {
+        let casting = Casting::new(supervisor.clone(), default_model, library.clone());
+        Self { supervisor, default_voice, casting, library, lexicon: None }
     }
 
     /// The same, with pronunciations of a file for callers that bring none of their own.
@@ -178,27 +191,21 @@ impl Speaker {
     /// # Errors
     /// `NotFound` where it does not exist, or what the engine says.
     pub(crate) async fn try_default(&self) -> Result<()> {
-        /// Takes no note of what is said.
-        struct Nobody;
-
-        impl Listener for Nobody {
-            fn format(&mut self, _sample_rate: u32, _voice: &str) -> Result<()> {
-                Ok(())
-            }
-
-            fn audio(&mut self, _audio: Bytes) -> Result<()> {
-                Ok(())
-            }
-
-            async fn deliver(&mut self) -> Result<()> {
-                Ok(())
-            }
-        }
-
         let (words, style, mut nobody) = (Words::Text("a".to_owned()), Style::default(), Nobody);
         let deadline = Some(Instant::now() + LONGEST_TRIAL);
         let speaking = self.speak(&words, &style, Paths::Allowed, deadline, &mut nobody);
         deadline::within(deadline, speaking).await
+    }
+
+    /// Sees whether somebody can speak in this style; then the model is loaded, too.
+    ///
+    /// # Errors
+    /// What the engine says, or what came of its deaths.
+    pub(crate) async fn try_cast(&self, cast: &Cast, style: &Style) -> Result<()> {
+        let line = Line::new(Sentence::verbatim("a"), &style.lexicon, &cast.language());
+        let deadline = Some(Instant::now() + LONGEST_TRIAL);
+        let mut nobody = Nobody;
+        deadline::within(deadline, self.go_on(cast, style, vec![line], 0, deadline, &mut nobody)).await
     }
 
     /// Speaks a text to a listener.
@@ -284,9 +291,27 @@ impl Speaker {
         let shown = self.voice(style, deadline).await?;
         // What the server itself was told to use is no path of the caller's.
         let paths = if shown == self.default_voice { Paths::Allowed } else { paths };
-        let (model, voice) = match models::synthesizer(&shown, paths)? {
-            ModelId::Espeak => self.casting.cast(&shown, deadline).await?,
-            other => (other, shown.clone()),
+        let named = tokio::task::block_in_place(|| self.library.synthesiser(&shown, paths));
+        let (model, voice) = match named {
+            // A worker elsewhere may have one of that name.
+            Err(error) if matches!(error.kind(), Kind::NotInstalled | Kind::NotFound) => {
+                match self.casting.cast(&shown, deadline).await? {
+                    (ModelId::Espeak, _) => return Err(error),
+                    found => found,
+                }
+            }
+            named => match named? {
+                Meant { model: ModelId::Espeak, .. } => self.casting.cast(&shown, deadline).await?,
+                // By its file, whatever it is called here.
+                Meant { model: model @ ModelId::Piper(_), name } => {
+                    if let Some(name) = name {
+                        self.supervisor.directory().call(&name, &model);
+                    }
+                    let file = model.to_string();
+                    (model, file)
+                }
+                Meant { model, .. } => (model, shown.clone()),
+            },
         };
         Ok(Cast { model, voice, shown })
     }
@@ -301,6 +326,23 @@ impl Speaker {
         }
         let voices = self.voices(deadline).await?;
         Ok(region::voice(&style.region, &voices.voices, &self.default_voice)?.id.clone())
+    }
+}
+
+/// Takes no note of what is said.
+struct Nobody;
+
+impl Listener for Nobody {
+    fn format(&mut self, _sample_rate: u32, _voice: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn audio(&mut self, _audio: Bytes) -> Result<()> {
+        Ok(())
+    }
+
+    async fn deliver(&mut self) -> Result<()> {
+        Ok(())
     }
 }
 

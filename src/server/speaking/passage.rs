@@ -152,6 +152,7 @@ impl<'a, L: Listener> Passage<'a, L> {
         let request = self.words();
         let (first, wanted_rate) = (self.sentence, request.sample_rate);
         let (mut skip, mut known_marks) = (self.bytes, self.marks);
+        let (began, mut waited, mut made) = (Instant::now(), Duration::ZERO, 0);
         let mut speech = worker.speak(request).await?;
         while let Some(chunk) = speech.next().await? {
             self.check_rate(worker, chunk.sample_rate, wanted_rate).await?;
@@ -172,6 +173,7 @@ impl<'a, L: Listener> Passage<'a, L> {
                 self.hear_mark(&mark);
             }
             let mut audio = chunk.audio_data;
+            made += audio.len();
             let skipped = skip.min(audio.len());
             skip -= skipped;
             audio.advance(skipped);
@@ -179,14 +181,18 @@ impl<'a, L: Listener> Passage<'a, L> {
                 self.bytes += audio.len();
                 self.listener.audio(audio)?;
             }
+            let at = Instant::now();
             match timeout(STANDSTILL, self.listener.deliver()).await {
                 Ok(delivered) => delivered?,
                 Err(_) => return Ok(Outcome::Stalled),
             }
+            waited += at.elapsed();
         }
         if skip > 0 {
             return Err(shorter(worker).await);
         }
+        let audio = Duration::from_secs_f64(made as f64 / 2.0 / f64::from(self.rate.max(1)));
+        self.listener.worked(audio, began.elapsed().saturating_sub(waited));
         Ok(Outcome::Done)
     }
 

@@ -6,8 +6,10 @@
 
 use crate::{
     error::{Error, Result},
+    models::catalogue::voices::Key,
     speech::Voice,
 };
+use std::cmp::Reverse;
 
 /// Countries whose code is no language here, and the locale that most people there understand.
 /// Codes: ISO 3166-1, with "uk" left to Ukrainian.
@@ -50,6 +52,9 @@ const COUNTRIES: &[(&str, &str)] = &[
     ("kz", "kk"),
 ];
 
+/// The engine of voices that somebody has installed because they like them.
+const PIPER: &str = "piper";
+
 /// How many ways out an error lists.
 const LISTED: usize = 12;
 
@@ -61,15 +66,14 @@ pub(super) fn voice<'a>(region: &str, voices: &'a [Voice], default: &str) -> Res
     // "de_DE.UTF-8", as the environment has it.
     let wanted = region.trim().split('.').next().unwrap_or_default().replace('_', "-").to_ascii_lowercase();
     let wanted = if wanted == "en-uk" { "en-gb".to_owned() } else { wanted };
-    if let Some(voice) = voices.iter().find(|voice| voice.id.eq_ignore_ascii_case(&wanted)) {
-        return Ok(voice);
-    }
+    let this = || best(&wanted, voices, default);
+    let own_id = || voices.iter().find(|voice| voice.id.eq_ignore_ascii_case(&wanted));
     let locale = || by_locale(&wanted, voices, default);
     let country = || {
         let (_, locale) = COUNTRIES.iter().find(|(country, _)| *country == wanted)?;
         by_locale(locale, voices, default)
     };
-    locale().or_else(country).ok_or_else(|| unknown(region, &wanted, voices))
+    this().or_else(own_id).or_else(locale).or_else(country).ok_or_else(|| unknown(region, &wanted, voices))
 }
 
 fn by_locale<'a>(locale: &str, voices: &'a [Voice], default: &str) -> Option<&'a Voice> {
@@ -88,14 +92,16 @@ fn by_locale<'a>(locale: &str, voices: &'a [Voice], default: &str) -> Option<&'a
     })
 }
 
-/// The voice that has this very tag, as high on its list as possible.
+/// The best voice that has this very tag: one of Piper's that is installed before espeak's; one with the tag as high on
+/// its list as possible; the default; the better quality.
 fn best<'a>(tag: &str, voices: &'a [Voice], default: &str) -> Option<&'a Voice> {
     let place = |voice: &Voice| voice.languages.iter().position(|language| language.eq_ignore_ascii_case(tag));
-    voices
-        .iter()
-        .filter_map(|voice| place(voice).map(|place| (place, voice.id != default, &voice.id, voice)))
-        .min_by(|a, b| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)))
-        .map(|(.., voice)| voice)
+    let merit = |voice: &'a Voice| {
+        let quality = Key::parse(&voice.id).and_then(|key| key.rank());
+        Some((voice.engine != PIPER, place(voice)?, voice.id != default, Reverse(quality), &voice.id))
+    };
+    let able = voices.iter().filter_map(|voice| merit(voice).map(|merit| (merit, voice)));
+    able.min_by(|a, b| a.0.cmp(&b.0)).map(|(_, voice)| voice)
 }
 
 fn unknown(region: &str, wanted: &str, voices: &[Voice]) -> Error {
@@ -150,6 +156,24 @@ mod tests {
         assert_eq!(means("de_DE.UTF-8"), Some("de"));
         assert_eq!(means("de-AT"), Some("de"), "a voice without a region speaks for all");
         assert_eq!(means("ca"), Some("ca"), "a language before a country");
+    }
+
+    #[test]
+    fn an_installed_voice_goes_before_a_built_in_one() {
+        let mut voices = voices();
+        let key = |id: &str, languages: [&str; 2]| Voice {
+            id: id.to_owned(),
+            languages: languages.map(str::to_owned).to_vec(),
+            engine: "piper".to_owned(),
+            ..Voice::default()
+        };
+        voices.push(key("en_GB-alan-low", ["en-GB", "en"]));
+        voices.push(key("en_GB-jenny-medium", ["en-GB", "en"]));
+        voices.push(key("de_DE-thorsten-high", ["de-DE", "de"]));
+        let means = |region: &str| voice(region, &voices, "en-us").map(|voice| voice.id.as_str()).ok();
+        assert_eq!(means("en-GB"), Some("en_GB-jenny-medium"), "the better of two");
+        assert_eq!(means("de"), Some("de_DE-thorsten-high"), "whatever its region, where only a language is meant");
+        assert_eq!(means("en-US"), Some("en-us"), "never for another region");
     }
 
     #[test]

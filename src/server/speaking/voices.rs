@@ -2,11 +2,13 @@
 
 use crate::{
     error::Result,
+    models::{catalogue::Role, library::Library, shelf::State, voice_config::Config},
     server::supervisor::{Supervisor, view::ModelState},
     speech::{ModelId, Voice},
 };
 use std::{
     collections::HashMap,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -42,13 +44,14 @@ pub(super) struct Casting {
     supervisor: Supervisor,
     /// Who speaks when no voice is named.
     default: ModelId,
+    library: Library,
     built_in: Arc<OnceCell<Voices>>,
     elsewhere: Arc<Mutex<HashMap<ModelId, Listed>>>,
 }
 
 impl Casting {
-    pub(super) fn new(supervisor: Supervisor, default: ModelId) -> Self {
-        Self { supervisor, default, built_in: Arc::default(), elsewhere: Arc::default() }
+    pub(super) fn new(supervisor: Supervisor, default: ModelId, library: Library) -> Self {
+        Self { supervisor, default, library, built_in: Arc::default(), elsewhere: Arc::default() }
     }
 
     /// All voices. Those of a worker elsewhere that cannot be had now are missing.
@@ -58,11 +61,16 @@ impl Casting {
     pub(super) async fn all(&self, deadline: Option<Instant>) -> Result<Voices> {
         let built_in = self.built_in(deadline).await?;
         let mut all = built_in.clone();
-        if let model @ ModelId::Piper(_) = &self.default {
+        let installed = tokio::task::block_in_place(|| installed(&self.library));
+        let is_listed = |path: &Path| installed.iter().any(|(listed, _)| listed == path);
+        if let model @ ModelId::Piper(path) = &self.default
+            && !is_listed(path)
+        {
             // It is asked for by its path.
             let named = |voice| Voice { id: model.to_string(), engine: "piper".to_owned(), ..voice };
             all.voices.extend(self.of(model).await.into_iter().map(named));
         }
+        all.voices.extend(installed.into_iter().map(|(_, voice)| voice));
         for model in self.speakers().await {
             let voices = self.of(&model).await.into_iter();
             all.voices.extend(voices.map(|voice| Voice { id: self.public(built_in, &model, &voice.id), ..voice }));
@@ -152,6 +160,17 @@ impl Casting {
         elsewhere.insert(model.clone(), (Instant::now(), voices.clone()));
         voices
     }
+}
+
+/// The voices that are installed, by their files. One whose description cannot be read is told of when it is to speak.
+fn installed(library: &Library) -> Vec<(PathBuf, Voice)> {
+    let voices =
+        library.usual().models.into_iter().filter(|model| model.role == Role::Voice && model.state != State::Gone);
+    let described = voices.filter_map(|model| {
+        let voice = Config::beside(&model.path).ok()?.voice(model.name);
+        Some((model.path, Voice { engine: "piper".to_owned(), ..voice }))
+    });
+    described.collect()
 }
 
 fn has(voices: &Voices, id: &str) -> bool {

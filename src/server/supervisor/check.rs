@@ -34,6 +34,11 @@ impl Answers {
         }
         is_same
     }
+
+    /// Forgets what a model answered: it may be another by now.
+    pub(super) fn forget(&self, model: &ModelId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(model);
+    }
 }
 
 /// Checks a worker. One that fails is put down, and its keeper tells of the death.
@@ -126,5 +131,8 @@ mod tests {
         assert!(!answers.agree(&ModelId::SelfTest, 8));
         assert!(answers.agree(&ModelId::SelfTest, 8), "who disagrees is believed the second time");
         assert!(answers.agree(&ModelId::Espeak, 8));
+        answers.forget(&ModelId::Espeak);
+        assert!(answers.agree(&ModelId::Espeak, 9), "it was loaded afresh");
+        assert!(!answers.agree(&ModelId::SelfTest, 9), "which says nothing of another");
     }
 }

@@ -43,8 +43,16 @@ impl Directory {
         names.add(name.to_owned(), model);
     }
 
+    /// Writes down under which name a model of this machine is installed. Requests look that up each time: by then
+    /// another file may have the name.
+    pub(crate) fn call(&self, name: &str, model: &ModelId) {
+        if self.said(model).is_none_or(|said| said != name) {
+            self.write().said.insert(model.clone(), name.to_owned());
+        }
+    }
+
     /// What the workers of a model call it, where that is known.
-    pub(super) fn said(&self, model: &ModelId) -> Option<String> {
+    pub(crate) fn said(&self, model: &ModelId) -> Option<String> {
         self.read().said.get(model).cloned()
     }
 

@@ -15,6 +15,10 @@ pub(super) enum Message {
     Lease { model: ModelId, turn: Turn, reply: oneshot::Sender<Granted> },
     /// The end of a model's workers; says how many there are.
     Unload { model: ModelId, reply: oneshot::Sender<usize> },
+    /// The same, where nobody uses it; says whether it is loaded.
+    UnloadUnused { model: ModelId, reply: oneshot::Sender<Result<bool>> },
+    /// A model afresh; says whether it was loaded.
+    Reload { model: ModelId, reply: oneshot::Sender<Result<bool>> },
     /// A place for a worker that came by itself.
     Admit { model: ModelId, guest: Box<Guest>, reply: oneshot::Sender<Result<()>> },
     /// How everything is.

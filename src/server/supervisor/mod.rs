@@ -9,6 +9,7 @@ mod check;
 mod connection;
 pub(crate) mod death;
 pub(crate) mod directory;
+pub(crate) mod hold;
 mod host;
 mod keeper;
 pub(crate) mod lies;
@@ -16,6 +17,7 @@ pub(crate) mod memory;
 mod message;
 mod process;
 pub(crate) mod registry;
+mod residency;
 mod roster;
 mod spawner;
 mod tail;
@@ -31,6 +33,7 @@ use crate::{
 };
 use attempts::{Attempts, Verdict};
 use directory::Directory;
+use hold::Holds;
 use keeper::Guest;
 use message::Message;
 use roster::Event;
@@ -77,8 +80,16 @@ pub(crate) struct Settings {
     pub(crate) self_check: Option<Duration>,
     /// The most memory that a worker may take, bytes.
     pub(crate) worker_memory: Option<u64>,
+    /// How long a model stays loaded at least.
+    pub(crate) min_residency: Duration,
+    /// Models that may be loaded at the same time; `None` = any number.
+    pub(crate) max_models: Option<usize>,
+    /// Models that may be on their way at the same time.
+    pub(crate) max_loads: usize,
     /// Models that requests mean when they name none.
     pub(crate) defaults: Vec<ModelId>,
+    /// Models that stay once they are loaded.
+    pub(crate) preloaded: Vec<ModelId>,
     /// Models of workers that run elsewhere, and are called.
     pub(crate) called: Vec<ModelId>,
 }
@@ -88,6 +99,7 @@ pub(crate) struct Settings {
 pub(crate) struct Supervisor {
     messages: mpsc::Sender<Message>,
     directory: Directory,
+    holds: Holds,
     state: watch::Receiver<Vec<ModelView>>,
 }
 
@@ -188,9 +200,10 @@ impl Supervisor {
             directory.announce(model);
         }
         let (state_sender, state) = watch::channel(Vec::new());
-        let (task, reports) = task::Task::try_new(settings, directory.clone(), state_sender)?;
+        let holds = Holds::default();
+        let (task, reports) = task::Task::try_new(settings, directory.clone(), &holds, state_sender)?;
         tasks.spawn(task.run(inbox, reports));
-        Ok(Self { messages, directory, state })
+        Ok(Self { messages, directory, holds, state })
     }
 
     /// Waits a little until the workers elsewhere are there that are called, or are known not to be: who calls us as
@@ -253,33 +266,6 @@ impl Supervisor {
         }
     }
 
-    /// Loads a model, if it is not loaded.
-    ///
-    /// # Errors
-    /// What the engine says, or what came of its deaths.
-    pub(crate) async fn load(&self, model: ModelId, deadline: Option<Instant>) -> Result<()> {
-        let is_loaded =
-            |view: &View| view.models.iter().any(|seen| seen.id == model && seen.state == ModelState::Ready);
-        if is_loaded(&self.view().await?) {
-            return Ok(());
-        }
-        let mut call = self.call(model.clone(), deadline);
-        loop {
-            let granted = call.lease().await.map(|lease| lease.end(Ended::Unused));
-            if call.settle(granted).await?.is_some() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Unloads a model, once what is in work has ended; says how many workers will end.
-    ///
-    /// # Errors
-    /// `Unavailable` where the server is stopping.
-    pub(crate) async fn unload(&self, model: ModelId) -> Result<usize> {
-        self.ask(|reply| Message::Unload { model, reply }).await
-    }
-
     /// Everything, as it is now.
     ///
     /// # Errors
@@ -324,9 +310,7 @@ impl Supervisor {
     async fn lease(&self, model: &ModelId, deadline: Option<Instant>, turn: Turn) -> Granted {
         let (reply, granted) = oneshot::channel();
         self.messages.send(Message::Lease { model: model.clone(), turn, reply }).await.map_err(|_| stopping())?;
-        // The supervisor answers when the worker is ready or dead, and both have deadlines; this one is for the queue.
-        let until = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(24 * 3600));
-        match timeout_at(until, granted).await {
+        match timeout_at(until(deadline), granted).await {
             Ok(Ok(granted)) => granted,
             Ok(Err(_)) => Err(stopping().into()),
             Err(_) => Err(Error::new(Kind::Deadline, "no worker was ready before the deadline").into()),
@@ -342,6 +326,11 @@ impl Supervisor {
             tracing::warn!("Workers did not end in time.");
         }
     }
+}
+
+/// A deadline, if only for the queue: what is waited for has deadlines of its own.
+fn until(deadline: Option<Instant>) -> Instant {
+    deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(24 * 3600))
 }
 
 fn stopping() -> Error {

@@ -1,12 +1,15 @@
 //! The task of the supervisor: takes messages, asks the roster, carries out what it decides.
 
+mod inbox;
+
 use crate::{
-    error::Result,
+    error::{Error, Result},
     server::supervisor::{
-        Granted, KeeperEvent, Lease, Settings, Watched,
+        Granted, KeeperEvent, Lease, Settings,
         check::{self, Answers},
         death::{Cause, Death},
         directory::Directory,
+        hold::Holds,
         keeper::{self, Charge, Guest},
         lies::Counters,
         memory,
@@ -19,7 +22,7 @@ use crate::{
     speech::ModelId,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::{BuildHasher, Hasher, RandomState},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -35,9 +38,6 @@ const QUEUE: usize = 256;
 
 /// Changes that wait for slow watchers; beyond it they are told everything anew.
 const CHANGES: usize = 256;
-
-/// How long a call waits for a worker, if its own deadline is later and no model takes longer to load.
-const LONGEST_QUEUE: Duration = Duration::from_secs(300);
 
 /// How soon the roster may be woken again: it knows when, and need not be trusted with a whole processor.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
@@ -55,6 +55,10 @@ pub(super) struct Task {
     directory: Directory,
     counters: HashMap<ModelId, Arc<Counters>>,
     answers: Answers,
+    /// Who has a model held.
+    holds: watch::Receiver<BTreeMap<ModelId, usize>>,
+    /// Who waits for a model that is loaded afresh.
+    reloads: HashMap<ModelId, Vec<oneshot::Sender<Result<bool>>>>,
     /// Dropped to let a worker go.
     needed: HashMap<WorkerNumber, oneshot::Sender<()>>,
     /// Dropped to break off a check.
@@ -82,13 +86,18 @@ impl Task {
     pub(super) fn try_new(
         settings: Settings,
         directory: Directory,
+        holds: &Holds,
         defaults: watch::Sender<Vec<ModelView>>,
     ) -> Result<(Self, mpsc::Receiver<KeeperEvent>)> {
         let policy = Policy {
             spares: settings.spares,
             idle_timeout: settings.idle_timeout,
             check_after: settings.self_check,
+            min_residency: settings.min_residency,
+            max_models: settings.max_models,
+            max_loads: settings.max_loads,
             defaults: settings.defaults.clone(),
+            preloaded: settings.preloaded.clone(),
         };
         // The hasher's keys are random, which is all that the jitter needs.
         let mut roster = Roster::new(policy, RandomState::new().build_hasher().finish());
@@ -100,6 +109,8 @@ impl Task {
             directory,
             counters: HashMap::new(),
             answers: Answers::default(),
+            holds: holds.watch(),
+            reloads: HashMap::new(),
             needed: HashMap::new(),
             checks: HashMap::new(),
             stop: watch::channel(()).0,
@@ -147,6 +158,10 @@ impl Task {
                     Some(event) => event,
                     None => continue,
                 },
+                Ok(()) = self.holds.changed() => {
+                    self.note_holds();
+                    continue;
+                }
                 message = inbox.recv() => match message {
                     Some(Message::Stop { done }) => break Some(done),
                     Some(message) => match self.answer(message) {
@@ -202,50 +217,6 @@ impl Task {
         drop(self.spawner);
     }
 
-    /// Answers what can be answered at once; what cannot is for the roster.
-    fn answer(&mut self, message: Message) -> Option<KeeperEvent> {
-        match message {
-            Message::Lease { model, turn, reply } => {
-                if let ModelId::Whisper(path) = &model {
-                    // In memory a model is a little larger than its file.
-                    let size = || std::fs::metadata(path).map_or(0, |file| file.len() + file.len() / 4);
-                    self.roster.expect_size(&model, size);
-                }
-                // Whoever waits for a start waits as long as a start may take.
-                let longest = LONGEST_QUEUE.max(self.settings.load_timeout * 2);
-                return Some(Event::Wanted { model, by: reply, until: Instant::now() + longest, turn });
-            }
-            Message::Unload { model, reply } => {
-                let workers = self.roster.model(&model).map_or(0, |model| model.workers);
-                reply.send(workers).unwrap_or_default();
-                return Some(Event::Unload { model });
-            }
-            Message::Admit { model, guest, reply } => drop(reply.send(self.admit(model, *guest))),
-            Message::View { reply } => drop(reply.send(self.view())),
-            Message::Watch { reply } => {
-                let view = self.view();
-                let changes = self.changes.subscribe();
-                self.roster.watch(true);
-                self.told = Some(view.clone());
-                drop(reply.send(Watched { view, changes }));
-            }
-            // Seen to by the caller.
-            Message::Stop { .. } => {}
-        }
-        None
-    }
-
-    fn admit(&mut self, model: ModelId, guest: Guest) -> Result<()> {
-        let now = self.now();
-        let number = self.roster.admit(model.clone(), now)?;
-        if matches!(model, ModelId::DialledIn { .. }) {
-            self.directory.learn(&model.to_string(), &model);
-        }
-        self.keep(number, model, Some(guest));
-        self.tell();
-        Ok(())
-    }
-
     /// Everything, as it is now.
     fn view(&self) -> View {
         let mut view = self.roster.view();
@@ -269,7 +240,25 @@ impl Task {
         Moment { at, wall: SystemTime::now(), free_memory: self.free_memory.1 }
     }
 
+    /// Tells the roster who is held now.
+    fn note_holds(&mut self) {
+        let held = {
+            let held = self.holds.borrow_and_update();
+            if self.roster.is_held_as(&held) {
+                return;
+            }
+            held.clone()
+        };
+        self.decide(Event::Held { held });
+    }
+
     fn on(&mut self, event: KeeperEvent) {
+        // Who holds a model by now holds it, whatever is decided.
+        self.note_holds();
+        self.decide(event);
+    }
+
+    fn decide(&mut self, event: KeeperEvent) {
         if let Event::Ready { worker, number, .. } = &event
             && let Some(model @ (ModelId::Called { .. } | ModelId::DialledIn { .. })) = self.roster.model_of(*number)
         {
@@ -331,6 +320,14 @@ impl Task {
             Decision::Lost { death, to } => drop(to.send(Err(Failure::Lost(death)))),
             Decision::Refuse { error, to } => drop(to.send(Err(Failure::Refused(error)))),
             Decision::Dismiss { number } => drop((self.needed.remove(&number), self.checks.remove(&number))),
+            Decision::Reloaded { model, result } => {
+                if let Ok(true) = result {
+                    self.answers.forget(&model);
+                }
+                for waiting in self.reloads.remove(&model).unwrap_or_default() {
+                    drop(waiting.send(result.as_ref().copied().map_err(Error::again)));
+                }
+            }
         }
     }
 
@@ -360,9 +357,11 @@ impl Task {
 
     /// Tells watchers what has changed.
     fn tell(&mut self) {
-        let defaults = self.settings.defaults.iter().filter_map(|model| self.roster.model(model)).collect();
+        let defaults: Vec<ModelView> =
+            self.settings.defaults.iter().filter_map(|model| self.roster.model(model)).collect();
         self.defaults.send_if_modified(|before| {
-            let has_changed = *before != defaults;
+            let is_same = |(now, before): (&ModelView, &ModelView)| now.is_as(before);
+            let has_changed = before.len() != defaults.len() || !defaults.iter().zip(&*before).all(is_same);
             *before = defaults;
             has_changed
         });

@@ -76,12 +76,25 @@ pub(crate) struct ModelView {
     pub(crate) last_death: Option<Obituary>,
     /// Callers that wait.
     pub(crate) waiting: usize,
+    /// How many hold it.
+    pub(crate) held: usize,
+    /// Since when it is loaded here.
+    pub(crate) since: Option<SystemTime>,
+    /// When it was last used.
+    pub(crate) used: Option<SystemTime>,
     /// Answers of its workers that could not be true.
     pub(crate) lies: Vec<(Lie, u64)>,
     /// Why it failed.
     pub(crate) reason: Option<String>,
     /// When it is tried again, where it failed.
     pub(crate) not_before: Option<Instant>,
+}
+
+impl ModelView {
+    /// Whether it is as it was, but for what every use of it changes.
+    pub(crate) fn is_as(&self, before: &Self) -> bool {
+        *self == Self { held: self.held, used: self.used, ..before.clone() }
+    }
 }
 
 /// What is known of a worker's body.
@@ -144,7 +157,8 @@ impl View {
     /// What is other than it was before. Workers that are gone are told of by their last words, in `gone`.
     pub(crate) fn changes(&self, before: &View, gone: Vec<WorkerView>) -> Vec<Change> {
         let fresh_workers = self.workers.iter().filter(|worker| !before.workers.contains(worker)).cloned();
-        let fresh_models = self.models.iter().filter(|model| !before.models.contains(model)).cloned();
+        let is_told = |model: &&ModelView| before.models.iter().any(|before| model.is_as(before));
+        let fresh_models = self.models.iter().filter(|model| !is_told(model)).cloned();
         gone.into_iter()
             .map(Change::Worker)
             .chain(fresh_workers.map(Change::Worker))

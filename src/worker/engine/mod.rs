@@ -22,6 +22,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
+pub(crate) use whisper::processor;
 
 /// The libraries of engines that log much, as logs name them.
 pub(crate) const CHATTY: &[&str] = &["whisper_rs"];

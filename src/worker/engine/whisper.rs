@@ -5,12 +5,11 @@
 
 mod fast;
 mod ffi;
-mod file;
-mod processor;
+pub(crate) mod processor;
 
 use crate::{
     error::{Error, Kind, Result},
-    models::selftest,
+    models::{ggml, selftest},
     speech::{self, Samples, Segment, Word},
     worker::engine::{Cancel, Decoded, Hint, Recognizer},
 };
@@ -41,7 +40,7 @@ impl Whisper {
     /// `NotFound`, `Io`, or `InvalidInput` for a file that is no model or not a whole one.
     pub(super) fn from_file(path: &Path, threads: i32) -> Result<Self> {
         let name = path.display().to_string();
-        file::check(path)?;
+        ggml::check(path)?;
         processor::check()?;
         install_hooks();
         let context = WhisperContext::new_with_params(path, WhisperContextParameters::default())

@@ -3,9 +3,12 @@
 pub(crate) mod calls;
 pub(crate) mod grammar;
 pub(crate) mod hearer;
+pub(crate) mod home;
+pub(crate) mod hub;
 pub(crate) mod live;
 pub(crate) mod microphone;
 pub(crate) mod models;
+pub(crate) mod orchestrator;
 pub(crate) mod pb;
 pub(crate) mod proc;
 pub(crate) mod process;

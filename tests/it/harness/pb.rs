@@ -109,3 +109,17 @@ pub(crate) async fn bare_call(address: &str, path: &'static str, message: Vec<u8
     connection.abort();
     Status::from_header_map(response.headers()).expect("it ends without a message")
 }
+
+/// `tts`, the spoken sessions.
+#[allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
+pub(crate) mod spoken {
+    tonic::include_proto!("tts");
+}

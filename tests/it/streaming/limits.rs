@@ -15,6 +15,10 @@ use tonic_types::StatusExt;
 /// The most memory that a server may take for one client that does what it should not, MiB.
 const MEMORY: u64 = 64;
 
+/// A rate, and a log that does for it and yet is full before the client is asked to wait, which is after a minute.
+const RATE: u32 = 192_000;
+const FULL: &str = "24M";
+
 /// The memory of a server, MiB.
 fn memory(pid: u32) -> u64 {
     let line = proc::status(pid, "VmRSS");
@@ -65,7 +69,7 @@ fn audio_that_comes_faster_than_it_is_decided_waits_on_the_way() {
     let recording = commands_for(200);
     block_on(async {
         let calm = stream(&server.address, config("mock", 16_000), &recording, CHUNK).await.finals();
-        let told = stream(&server.address, config("mock:load-slow@2", 16_000), &recording, CHUNK).await;
+        let told = stream(&server.address, config("mock:load-slow@12", 16_000), &recording, CHUNK).await;
         told.done();
         let delay = |event: &Event| if let Event::Backpressure(it) = event { Some(it.delay_ms) } else { None };
         let delays: Vec<i64> = told.events.iter().filter_map(delay).collect();
@@ -143,47 +147,56 @@ fn a_session_that_is_over_takes_nobodys_place() {
 #[test]
 fn a_log_that_is_full_says_when_to_come_back() {
     let sandbox = Sandbox::new();
-    let server = start(&sandbox, &["--session-log", "1M"]);
+    let server = start(&sandbox, &["--session-log", FULL]);
     block_on(async {
-        let mut live = Live::open(&server.address, config("mock:load-slow@2", 16_000)).await.expect("it begins");
-        live.send(&commands_for(40), CHUNK);
+        let mut live = Live::open(&server.address, config("mock:load-slow@12", RATE)).await.expect("it begins");
+        live.send(&faster(&commands_for(80), RATE as usize / 16_000), CHUNK);
         is_busy(&live.rest().await.failure());
+    });
+}
+
+#[test]
+fn audio_whose_utterances_a_log_could_not_hold_is_refused_at_its_beginning() {
+    let sandbox = Sandbox::new();
+    let server = start(&sandbox, &["--session-log", "4M"]);
+    block_on(async {
+        let refused = Live::open(&server.address, config("mock", 48_000)).await.err().expect("there is no room");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+        assert!(refused.message().contains("--session-log") && refused.message().contains("48000 Hz"), "{refused:?}");
+        Live::open(&server.address, config("mock", 16_000)).await.expect("there is room");
     });
 }
 
 #[test]
 fn a_log_that_is_full_takes_no_more_and_loses_nothing() {
     let sandbox = Sandbox::new();
-    let recording = commands_for(40);
-    for (rate, limit) in [(16_000, "1M"), (48_000, "3M")] {
-        let recording = faster(&recording, rate as usize / 16_000);
-        let sandbox_of_calm = Sandbox::new();
-        let calm = start(&sandbox_of_calm, &[]);
-        let calm = block_on(stream(&calm.address, config("mock", rate), &recording, CHUNK)).finals();
-        let server = start(&sandbox, &["--session-log", limit]);
-        block_on(async {
-            // Its model takes some time to load: until then all has to be kept.
-            let mut live = Live::open(&server.address, config("mock:load-slow@2", rate)).await.expect("it begins");
-            let ready = live.ready.clone();
-            let (mut finals, mut refusals): (Vec<v1::Final>, _) = (Vec::new(), 0);
-            let done = loop {
-                live.send(&recording, CHUNK);
-                let told = live.rest().await;
-                finals.extend(told.finals());
-                if told.end.is_ok() {
-                    break told.done();
-                }
-                let status = told.failure();
-                assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
-                assert!(status.message().contains("--session-log"), "{}", status.message());
-                refusals += 1;
-                let last = finals.last().map_or(0, |told| told.seq);
-                live = Live::resume(&server.address, &ready, last).await.expect("it goes on");
-            };
-            assert!(refusals > 0, "there was room for all");
-            assert_eq!((&finals, done.finals as usize), (&calm, calm.len()), "{rate} Hz");
-        });
-        assert_eq!(server.stop().code(), "0");
-        fs::remove_dir_all(sandbox.path().join("state")).expect("it is ours");
-    }
+    let recording = faster(&commands_for(80), RATE as usize / 16_000);
+    let sandbox_of_calm = Sandbox::new();
+    let calm = start(&sandbox_of_calm, &[]);
+    let calm = block_on(stream(&calm.address, config("mock", RATE), &recording, CHUNK)).finals();
+    let server = start(&sandbox, &["--session-log", FULL]);
+    block_on(async {
+        // Its model takes some time to load: until then all has to be kept.
+        let mut live = Live::open(&server.address, config("mock:load-slow@12", RATE)).await.expect("it begins");
+        let ready = live.ready.clone();
+        let (mut finals, mut refusals): (Vec<v1::Final>, _) = (Vec::new(), 0);
+        let done = loop {
+            live.send(&recording, CHUNK);
+            let told = live.rest().await;
+            finals.extend(told.finals());
+            if told.end.is_ok() {
+                break told.done();
+            }
+            let status = told.failure();
+            assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+            assert!(status.message().contains("--session-log"), "{}", status.message());
+            refusals += 1;
+            let last = finals.last().map_or(0, |told| told.seq);
+            live = Live::resume(&server.address, &ready, last).await.expect("it goes on");
+        };
+        assert!(refusals > 0, "there was room for all");
+        assert_eq!((&finals, done.finals as usize), (&calm, calm.len()));
+    });
+    assert_eq!(server.stop().code(), "0");
+    fs::remove_dir_all(sandbox.path().join("state")).expect("it is ours");
 }

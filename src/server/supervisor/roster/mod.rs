@@ -16,9 +16,13 @@
 //! Invariants, which `tests.rs` holds against random events: a worker has one lease at a time, and none once its death
 //! is known; who waits is served in order, and never beside an idle worker; for each who waits a worker starts, or the
 //! limits are reached, or a wait after losses runs, and then the roster says when it wants to be woken; a model that
-//! has failed refuses who is new.
+//! has failed refuses who is new. No more models are loaded than may be, and none goes that is held or is to be kept; one
+//! that is loaded afresh has a worker all the while.
 
 pub(super) mod budget;
+mod kinds;
+mod reload;
+mod residency;
 mod room;
 mod rules;
 mod seen;
@@ -26,7 +30,7 @@ mod seen;
 mod tests;
 
 use crate::{
-    error::{Error, Kind},
+    error::{Error, Kind, Result},
     server::supervisor::{
         death::Death,
         view::{Body, Obituary, WorkerNumber, WorkerView},
@@ -34,6 +38,8 @@ use crate::{
     speech::ModelId,
 };
 use budget::Budget;
+use kinds::{is_startable, is_used_up, limit, longest_wait};
+use reload::Reload;
 use std::{
     collections::{BTreeMap, VecDeque},
     time::{Duration, SystemTime},
@@ -70,8 +76,17 @@ pub(super) struct Policy {
     pub(super) idle_timeout: Option<Duration>,
     /// How long a worker may be idle before it has to show that it can work; `None` = for ever.
     pub(super) check_after: Option<Duration>,
-    /// Models that requests mean when they name none: when they fail they are tried without being asked for.
+    /// How long a model stays loaded at least, unless somebody says otherwise.
+    pub(super) min_residency: Duration,
+    /// Models that may be loaded at the same time; `None` = any number.
+    pub(super) max_models: Option<usize>,
+    /// Models that may be on their way at the same time.
+    pub(super) max_loads: usize,
+    /// Models that requests mean when they name none: when they fail they are tried without being asked for, and they do
+    /// not go for others.
     pub(super) defaults: Vec<ModelId>,
+    /// Models that stay once they are loaded, unless somebody says otherwise.
+    pub(super) preloaded: Vec<ModelId>,
 }
 
 /// Whether workers are started before they are needed.
@@ -139,6 +154,10 @@ pub(super) enum Event<C, W> {
     Checked { number: WorkerNumber, ended: Ended },
     /// A model is to be unloaded.
     Unload { model: ModelId },
+    /// A model is to be loaded afresh.
+    Reload { model: ModelId },
+    /// So many hold each of these models now.
+    Held { held: BTreeMap<ModelId, usize> },
     /// Time passes.
     Tick,
 }
@@ -160,6 +179,8 @@ pub(super) enum Decision<C, W> {
     Refuse { error: Error, to: C },
     /// Let a worker end.
     Dismiss { number: WorkerNumber },
+    /// Tell who wanted a model to be loaded afresh: it is, or it was not loaded at all.
+    Reloaded { model: ModelId, result: Result<bool> },
 }
 
 /// Somebody who waits for a worker.
@@ -206,6 +227,12 @@ struct Pool {
     last_death: Option<Obituary>,
     /// When a caller last wanted it or gave it back; `None` once it is unloaded.
     used: Option<Instant>,
+    /// The same for people, who may ask later.
+    last_used: Option<SystemTime>,
+    /// Since when it is loaded here.
+    since: Option<(Instant, SystemTime)>,
+    /// Whether it is loaded afresh just now.
+    reload: Option<Reload>,
     /// Whether it has given a good answer since it was loaded.
     has_worked: bool,
     /// The memory of a worker.
@@ -213,6 +240,15 @@ struct Pool {
 }
 
 impl Pool {
+    fn note_use(&mut self, now: Moment) {
+        (self.used, self.last_used) = (Some(now.at), Some(now.wall));
+    }
+
+    /// What was unloaded meanwhile stays so.
+    fn note_end_of_use(&mut self, now: Moment) {
+        (self.used, self.last_used) = (self.used.map(|_| now.at), Some(now.wall));
+    }
+
     /// When a worker may be tried, where that is not at once.
     fn try_at(&self) -> Option<Instant> {
         let loadable = self.unloadable.as_ref().map(|(_, since)| *since + TRY_AGAIN);
@@ -235,6 +271,8 @@ pub(super) struct Roster<C, W> {
     pools: BTreeMap<ModelId, Pool>,
     workers: BTreeMap<WorkerNumber, Entry<W>>,
     waiting: VecDeque<Waiting<C>>,
+    /// How many hold each model that is held.
+    held: BTreeMap<ModelId, usize>,
     next: u64,
     /// The state of the jitter.
     chance: u64,
@@ -243,34 +281,6 @@ pub(super) struct Roster<C, W> {
     /// Workers that have gone since somebody last looked.
     gone: Vec<WorkerView>,
     watched: bool,
-}
-
-/// Leases of one model at a time, beside those of guests. A recogniser uses all cores by itself; a synthesiser waits most
-/// of the time for whoever listens; of a worker elsewhere we do not know what it can bear.
-fn limit(model: &ModelId) -> usize {
-    match model {
-        // So does a voice that is computed.
-        ModelId::Whisper(_) | ModelId::SelfTest | ModelId::Piper(_) | ModelId::Called { recognises: true, .. } => 1,
-        ModelId::Called { .. } => 4,
-        ModelId::Espeak | ModelId::Mock(_) => 16,
-        ModelId::DialledIn { .. } => 0,
-    }
-}
-
-/// The longest wait between two tries. To call a worker elsewhere costs nearly nothing, and it may be back any time.
-fn longest_wait(model: &ModelId) -> Duration {
-    if matches!(model, ModelId::Called { .. }) { CALL_AGAIN } else { budget::LONGEST_WAIT }
-}
-
-/// Whether a worker is used up by one lease: its engine keeps something from call to call, so that only a fresh one
-/// gives the same answer to the same request.
-fn is_used_up(model: &ModelId) -> bool {
-    matches!(model, ModelId::Espeak)
-}
-
-/// Whether we can start workers of this model: not where they come to us by themselves.
-fn is_startable(model: &ModelId) -> bool {
-    !matches!(model, ModelId::DialledIn { .. })
 }
 
 /// Whether a worker runs elsewhere, and costs nothing here while it is idle.
@@ -292,6 +302,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             pools,
             workers: BTreeMap::new(),
             waiting: VecDeque::new(),
+            held: BTreeMap::new(),
             next: 1,
             chance: seed,
             born: Instant::now(),
@@ -318,7 +329,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     ///
     /// # Errors
     /// `Busy` where there is no room for one more.
-    pub(super) fn admit(&mut self, model: ModelId, now: Moment) -> crate::error::Result<WorkerNumber> {
+    pub(super) fn admit(&mut self, model: ModelId, now: Moment) -> Result<WorkerNumber> {
         if self.workers.len() >= MAX_WORKERS {
             return Err(full());
         }
@@ -356,8 +367,11 @@ impl<C: Caller, W: Clone> Roster<C, W> {
                 // Who waits still wants it.
                 self.fill_all(now, out);
             }
+            Event::Reload { model } => self.reload(model, now, out),
+            Event::Held { held } => self.hold(held, now, out),
             Event::Tick => self.tick(now, out),
         }
+        self.note_what_is_gone();
         decisions
     }
 }

@@ -1,6 +1,5 @@
 //! Who gets a worker, which ones are started, and which must go for them.
 
-use crate::server::supervisor::Turn;
 use crate::{
     error::{Error, Kind},
     server::supervisor::{
@@ -64,6 +63,8 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         if let Some(entry) = self.workers.get_mut(&number) {
             entry.stage = Stage::Stopping;
             out.push(Decision::Dismiss { number });
+            // Also where it is started again at once: that is another stay.
+            self.note_what_is_gone();
         }
     }
 
@@ -75,6 +76,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             }
         }
         models.iter().for_each(|model| self.fill(model, now, out));
+        self.refresh(now, out);
     }
 
     /// Starts workers as long as more wait for one than are starting, and there is room.
@@ -90,6 +92,14 @@ impl<C: Caller, W: Clone> Roster<C, W> {
                 || !is_startable(model)
                 || !may_start
                 || (is_on_trial && self.live(model) > 0)
+            {
+                return;
+            }
+            if self.place_at(model).is_none_or(|at| at > now.at) {
+                return self.refuse_for_want_of_a_place(model, now, out);
+            }
+            if self.has_to_queue(model)
+                || !self.make_place(model, now, out)
                 || (self.occupied() >= MAX_WORKERS && !self.dismiss_longest_idle(model, out))
             {
                 return;
@@ -114,13 +124,17 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         }
         // One that is used up by a call is replaced after it; another waits while one works.
         let wanted = if is_used_up(model) || self.busy(model) > 0 { 1 } else { 2 };
-        while self.at_hand(model) < wanted && self.occupied() < MAX_WORKERS {
+        while self.at_hand(model) < wanted
+            && self.occupied() < MAX_WORKERS
+            && self.has_place(model)
+            && !self.has_to_queue(model)
+        {
             self.start(model.clone(), now, out);
         }
     }
 
     /// Unloads what was not used for longest, as long as the new model would not fit beside it.
-    fn make_room(&mut self, model: &ModelId, now: Moment, out: &mut Out<C, W>) {
+    pub(super) fn make_room(&mut self, model: &ModelId, now: Moment, out: &mut Out<C, W>) {
         let needed = self.pools.get(model).map_or(0, |pool| pool.size);
         let Some(mut free) = now.free_memory.filter(|_| needed > 0) else { return };
         while free < needed + RESERVE / 4 {
@@ -130,9 +144,10 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         }
     }
 
-    pub(super) fn start(&mut self, model: ModelId, now: Moment, out: &mut Out<C, W>) {
+    pub(super) fn start(&mut self, model: ModelId, now: Moment, out: &mut Out<C, W>) -> WorkerNumber {
         let number = self.enter(model.clone(), now);
         out.push(Decision::Start { number, model });
+        number
     }
 
     /// Writes a new worker into the list.
@@ -167,16 +182,17 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         Some(entry)
     }
 
-    fn dismiss_longest_idle(&mut self, but: &ModelId, out: &mut Out<C, W>) -> bool {
+    pub(super) fn dismiss_longest_idle(&mut self, but: &ModelId, out: &mut Out<C, W>) -> bool {
         let Some(number) = self.longest_idle(but) else { return false };
         self.dismiss(number, out);
         true
     }
 
-    /// The idle worker, of another model than this, that was not used for longest.
+    /// The idle worker, of another model than this, that was not used for longest. A model that is to stay keeps its
+    /// last.
     pub(super) fn longest_idle(&self, but: &ModelId) -> Option<WorkerNumber> {
         let idle = self.workers.iter().filter_map(|(number, entry)| match entry.stage {
-            Stage::Idle(_, since) if entry.model != *but && !is_elsewhere(entry) => {
+            Stage::Idle(_, since) if entry.model != *but && !is_elsewhere(entry) && !self.is_last(&entry.model) => {
                 let used = self.pools.get(&entry.model).and_then(|pool| pool.used);
                 Some((used, since, *number))
             }
@@ -191,11 +207,8 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             return;
         }
         while let Some(error) = self.failure(model, now.at) {
-            let of_model = |waiting: &Waiting<C>| waiting.model == *model && waiting.turn == Turn::New;
-            let Some(index) = self.waiting.iter().position(of_model) else { return };
-            if let Some(waiting) = self.waiting.remove(index) {
-                out.push(Decision::Refuse { error, to: waiting.by });
-            }
+            let Some(waiting) = self.take_newcomer(model) else { return };
+            out.push(Decision::Refuse { error, to: waiting.by });
         }
     }
 

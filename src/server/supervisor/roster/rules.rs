@@ -7,7 +7,7 @@ use crate::{
         death::{Cause, Death},
         roster::{
             COME_BACK, Caller, DIAL_IN_AGAIN, Decision, Ended, Entry, MAX_WAITING, MAX_WORKERS, Moment, Pool,
-            REMEMBERED, Roster, Stage, Waiting, is_elsewhere, is_startable, is_used_up, longest_wait,
+            REMEMBERED, Roster, Stage, Waiting, is_elsewhere, is_startable, is_used_up, longest_wait, reload,
         },
         view::{Body, Obituary, WorkerNumber},
     },
@@ -19,7 +19,7 @@ type Out<C, W> = Vec<Decision<C, W>>;
 impl<C: Caller, W: Clone> Roster<C, W> {
     pub(super) fn wanted(&mut self, mut caller: Waiting<C>, now: Moment, out: &mut Out<C, W>) {
         let model = caller.model.clone();
-        self.pool(&model).used = Some(now.at);
+        self.pool(&model).note_use(now);
         if let Some(number) = self.free_worker(&model) {
             return self.grant(number, caller.by, out);
         }
@@ -37,8 +37,9 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             caller.until = caller.until.min(now.at + DIAL_IN_AGAIN);
         }
         if caller.turn == Turn::Again {
-            // It has waited its turn already.
-            self.waiting.push_front(caller);
+            // It has waited its turn already; so have those who came back before it.
+            let place = self.waiting.iter().take_while(|waiting| waiting.turn == Turn::Again).count();
+            self.waiting.insert(place, caller);
         } else {
             self.waiting.push_back(caller);
         }
@@ -61,13 +62,19 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             return;
         }
         entry.stage = Stage::Idle(worker.clone(), now.at);
-        let model = entry.model.clone();
+        let (model, is_here) = (entry.model.clone(), !is_elsewhere(entry));
+        let is_fresh = self.replace(number, &model, out);
         let pool = self.pool(&model);
         pool.unloadable = None;
         pool.size = pool.size.max(memory);
         pool.used = pool.used.or(Some(now.at));
+        pool.since = pool.since.or(is_here.then_some((now.at, now.wall)));
         let is_on_trial = pool.budget.is_spent();
         self.serve(&model, now, out);
+        if is_fresh {
+            // The spare has gone with the others.
+            self.top_up(&model, now, out);
+        }
         // A model that has failed has to show that it can work, if no caller has it show that.
         if is_on_trial && self.is_idle(number) {
             self.check(number, out);
@@ -79,6 +86,9 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         let Some(entry) = self.remove(number, None, now) else { return };
         if entry.is_guest {
             // It goes as it came; that says nothing of the model as others have it.
+            return self.fill_all(now, out);
+        }
+        if self.gave_up(number, &entry.model, error.again(), out) {
             return self.fill_all(now, out);
         }
         if error.kind() == Kind::Unavailable {
@@ -97,8 +107,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         while self.live(&entry.model) == 0
             && let Some(waiting) = self.take_waiting(&entry.model)
         {
-            let error = Error::new(error.kind(), error.to_string()).with_details(error.details().clone());
-            out.push(Decision::Refuse { error, to: waiting.by });
+            out.push(Decision::Refuse { error: error.again(), to: waiting.by });
         }
         self.fill_all(now, out);
     }
@@ -106,13 +115,14 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     pub(super) fn dead(&mut self, number: WorkerNumber, death: Death, now: Moment, out: &mut Out<C, W>) {
         let Some(entry) = self.remove(number, Some(&death), now) else { return };
         let model = entry.model;
+        let others_go_on = self.gave_up(number, &model, reload::lost(&model, &death), out);
         if death.cause != Cause::Stopped {
             let chance = self.chance();
             let pool = self.pool(&model);
             pool.deaths += 1;
             pool.last_death = Some(Obituary { death: death.clone(), time: now.wall });
             // How guests fare says nothing of the workers that we start.
-            if death.cause.is_models_doing() && !entry.is_guest {
+            if death.cause.is_models_doing() && !entry.is_guest && !others_go_on {
                 pool.budget.lost(now.at, chance, longest_wait(&model));
             }
         }
@@ -141,9 +151,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         *calls += u64::from(ended == Ended::Well);
         let pool = self.pool(&model);
         pool.has_worked |= ended == Ended::Well;
-        if !ends {
-            pool.used = Some(now.at);
-        }
+        pool.note_end_of_use(now);
         self.rest(number, worker, ended, now);
         if ends || (is_used_up(&model) && ended != Ended::Unused) {
             self.dismiss(number, out);
@@ -182,19 +190,13 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     /// Ends a model's workers; those elsewhere only on demand, for their memory is not ours.
     pub(super) fn unload(&mut self, model: &ModelId, all: bool, out: &mut Out<C, W>) {
         if let Some(pool) = self.pools.get_mut(model) {
-            (pool.used, pool.has_worked) = (None, false);
+            (pool.used, pool.since, pool.has_worked) = (None, None, false);
         }
         let numbers: Vec<WorkerNumber> = (self.workers.iter())
             .filter(|(_, entry)| entry.model == *model && (all || !is_elsewhere(entry)))
             .map(|(number, _)| *number)
             .collect();
-        for number in numbers {
-            match self.workers.get_mut(&number) {
-                Some(Entry { stage: Stage::Busy(_, ends), .. }) => *ends = true,
-                Some(Entry { stage: Stage::Stopping, .. }) | None => {}
-                Some(_) => self.dismiss(number, out),
-            }
-        }
+        self.retire(numbers, out);
     }
 
     pub(super) fn tick(&mut self, now: Moment, out: &mut Out<C, W>) {
@@ -202,7 +204,6 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         self.forget(now);
         let unused: Vec<ModelId> = (self.pools.iter())
             .filter(|(model, pool)| self.unload_at(model, pool).is_some_and(|at| at <= now.at))
-            .filter(|(model, _)| self.waiting_for(model) == 0 && self.busy(model) == 0)
             .map(|(model, _)| model.clone())
             .collect();
         unused.iter().for_each(|model| self.unload(model, false, out));
@@ -218,7 +219,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             .map(|(model, _)| model.clone())
             .collect();
         for model in kept {
-            if self.occupied() < MAX_WORKERS {
+            if self.occupied() < MAX_WORKERS && self.has_place(&model) && !self.has_to_queue(&model) {
                 self.start(model, now, out);
             }
         }
@@ -232,10 +233,12 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         let is_kept = |model: &ModelId, pool: &Pool| {
             self.live(model) > 0
                 || self.waiting_for(model) > 0
+                || self.is_wanted_here(model)
                 || self.policy.defaults.contains(model)
                 || !is_startable(model)
                 || matches!(model, ModelId::Called { .. })
                 || pool.budget.wait(now.at).is_some()
+                || pool.reload.is_some()
         };
         let forgotten: Vec<ModelId> =
             self.pools.iter().filter(|(model, pool)| !is_kept(model, pool)).map(|(model, _)| model.clone()).collect();
@@ -243,10 +246,13 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     }
 
     /// Whether a model is to have a worker though nobody asks: one elsewhere, so that its loss is noticed before a
-    /// caller does; and one that requests mean when they name none, once it has failed, so that its return is.
+    /// caller does; one that was preloaded, until somebody unloads it; and one that requests mean when they name none,
+    /// once it has failed, so that its return is noticed.
     pub(super) fn is_kept(&self, model: &ModelId) -> bool {
-        let has_failed =
-            || self.pools.get(model).is_some_and(|pool| pool.budget.is_spent() || pool.unloadable.is_some());
-        matches!(model, ModelId::Called { .. }) || (self.policy.defaults.contains(model) && has_failed())
+        let is_any = |is: fn(&Pool) -> bool| self.pools.get(model).is_some_and(is);
+        matches!(model, ModelId::Called { .. })
+            || (self.policy.preloaded.contains(model) && is_any(|pool| pool.used.is_some()))
+            || (self.policy.defaults.contains(model)
+                && is_any(|pool| pool.budget.is_spent() || pool.unloadable.is_some()))
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     server::supervisor::{
-        roster::{Caller, Entry, MAX_WORKERS, Pool, Roster, Stage, is_elsewhere, is_startable, limit},
+        Turn,
+        roster::{Caller, Entry, MAX_WORKERS, Pool, Roster, Stage, Waiting, is_elsewhere, is_startable, limit},
         view::{ModelState, ModelView, Origin, View, WorkerNumber, WorkerState, WorkerView},
     },
     speech::ModelId,
@@ -60,10 +61,19 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         let is_wanted = self.waiting_for(model) > starting
             && starting + self.busy(model) < limit(model)
             && !(pool.budget.is_spent() && live > 0);
-        match (is_startable(model) && has_room, is_wanted, self.is_kept(model) && live == 0) {
+        let is_kept = self.is_kept(model) && live == 0 && self.has_place(model);
+        match (is_startable(model) && has_room && !self.has_to_queue(model), is_wanted, is_kept) {
             (false, ..) | (true, false, false) => None,
             // Callers do not wait for a model that could not be loaded: each asks anew.
-            (true, true, _) => Some(pool.budget.not_before().unwrap_or(self.born)),
+            (true, true, _) => {
+                let start = pool.budget.not_before().unwrap_or(self.born);
+                // Who is new is refused then, if there is no place; the others wait for one.
+                let is_new = |waiting: &Waiting<C>| waiting.model == *model && waiting.turn == Turn::New;
+                match self.waiting.iter().any(is_new) {
+                    true => Some(start),
+                    false => self.place_at(model).map(|place| place.max(start)),
+                }
+            }
             (true, false, true) => Some(pool.try_at().unwrap_or(self.born)),
         }
     }
@@ -72,8 +82,11 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     pub(super) fn unload_at(&self, model: &ModelId, pool: &Pool) -> Option<Instant> {
         let is_idle =
             |entry: &Entry<W>| entry.model == *model && matches!(entry.stage, Stage::Idle(..)) && !is_elsewhere(entry);
-        let timeout = self.policy.idle_timeout.filter(|_| self.busy(model) == 0)?;
-        pool.used.filter(|_| self.workers.values().any(is_idle)).map(|used| used + timeout)
+        let is_over = self.is_unused(model) && !self.policy.preloaded.contains(model);
+        let timeout = self.policy.idle_timeout.filter(|_| is_over)?;
+        let used = pool.used.filter(|_| self.workers.values().any(is_idle))?;
+        // Who has loaded it may be about to use it.
+        Some(used + timeout).max(pool.since.map(|(since, _)| since + self.policy.min_residency))
     }
 
     /// When a worker has to show that it can work.
@@ -108,6 +121,9 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             deaths: pool.deaths,
             last_death: pool.last_death.clone(),
             waiting: self.waiting.iter().filter(|waiting| waiting.model == *id).count(),
+            held: self.held(id),
+            since: pool.since.map(|(_, since)| since),
+            used: pool.last_used,
             // Counted elsewhere.
             lies: Vec::new(),
             reason,

@@ -1,5 +1,7 @@
 //! Thousands of random lives of workers and callers, against what must be true of them at every moment.
 
+mod laws;
+mod staying;
 mod world;
 
 use super::*;
@@ -14,14 +16,28 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_096))]
 
     #[test]
-    fn the_invariants_hold(steps in proptest::collection::vec((0u8..13, any::<usize>()), 0..100)) {
-        let mut world = World::new(policy());
+    fn the_invariants_hold(
+        policy in any_policy(),
+        steps in proptest::collection::vec((0u8..17, any::<usize>()), 0..100),
+    ) {
+        let mut world = World::new(policy);
         for (action, pick) in steps {
             world.step(action, pick);
         }
         world.rest();
         prop_assert!(world.waiting.is_empty(), "somebody waits for ever: {:?}", world.waiting);
+        prop_assert!(world.reloading.is_empty(), "somebody waits for ever for {:?}", world.reloading);
     }
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let spares = prop_oneof![Just(Spares::Always), Just(Spares::Never)];
+    let residency = prop_oneof![Just(0), Just(20), Just(150)].prop_map(Duration::from_secs);
+    let preloaded = prop_oneof![Just(Vec::new()), Just(vec![model(4)])];
+    let limits = (proptest::option::of(1usize..4), prop_oneof![Just(1usize), Just(2), Just(MAX_WORKERS)]);
+    (spares, residency, preloaded, limits).prop_map(|(spares, min_residency, preloaded, (max_models, max_loads))| {
+        Policy { spares, min_residency, preloaded, max_models, max_loads, ..policy() }
+    })
 }
 
 /// A world in which a mock has worked once, and rests.
@@ -219,9 +235,11 @@ fn the_patient_are_served_in_their_turn_and_never_refused() {
         let decisions = world.roster.on(wanted(by, Turn::Patient), world.now);
         assert!(!decisions.iter().any(|decision| matches!(decision, Decision::Refuse { .. })));
     }
-    world.roster.on(wanted(7_000, Turn::Again), world.now);
+    for by in 7_000..7_003 {
+        world.roster.on(wanted(by, Turn::Again), world.now);
+    }
     let waiting: Vec<u32> = world.roster.waiting.iter().map(|waiting| waiting.by).collect();
-    assert_eq!(waiting[..4], [7_000, 0, 1, 2]);
+    assert_eq!(waiting[..5], [7_000, 7_001, 7_002, 0, 1], "who comes back goes before, in order among themselves");
 }
 
 #[test]

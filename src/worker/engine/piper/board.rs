@@ -392,8 +392,8 @@ fn grown(length: usize, first: usize, last: usize) -> Vec<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::voice_config::Scales;
     use crate::worker::engine::piper::{
-        config::Scales,
         stream::{Line, segments},
         voice::tests::voice,
     };

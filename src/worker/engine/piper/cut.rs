@@ -4,7 +4,7 @@
 //! ordinary length is one sentence to the voice; a longer one becomes several, cut after the last pause that fits, then
 //! after the last space, and in one endless word anywhere.
 
-use super::config::Config;
+use crate::models::voice_config::Config;
 use std::ops::Range;
 
 /// Ids that a voice is given at once: some 40 seconds of speech. Sentences of 300 letters have 600.

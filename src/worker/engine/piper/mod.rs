@@ -7,7 +7,6 @@ mod abbreviations;
 mod alphabet;
 mod board;
 mod compile;
-mod config;
 mod cut;
 mod fuse;
 mod graph;
@@ -30,14 +29,14 @@ mod words;
 
 use crate::{
     error::{Error, Kind, Result},
-    sentence, speech,
+    models::voice_config::{PhonemeType, Scales},
+    sentence,
     worker::engine::{
         Cancel, Script, Setup, Sink, Synthesizer, Utterance, Voices,
         espeak::phonemes::{Clause, Clauses, Reader, Reading},
     },
 };
 use alphabet::Alphabet;
-use config::{PhonemeType, Scales};
 use lines::{Draft, Line, Pauses, Scribe};
 use phonemes::Phonemizer;
 use std::{
@@ -115,8 +114,7 @@ impl Piper {
 
     /// BCP 47.
     fn language(&self) -> String {
-        let config = &self.voice.config;
-        config.language.as_deref().unwrap_or(&config.espeak_voice).replace('_', "-")
+        self.voice.config.language()
     }
 
     /// Sees whether a request means this voice, and nothing that it cannot do.
@@ -149,7 +147,7 @@ impl Piper {
         let numbered = || wanted.parse().ok().filter(|number| *number < config.speakers);
         named.or_else(numbered).map(Some).ok_or_else(|| {
             let shown: String = wanted.chars().take(60).collect();
-            let known = self.speakers();
+            let known = self.voice.config.speaker_names();
             let there_are = match known.len() {
                 0 => "it has one only; leave `speaker` out".to_owned(),
                 count => {
@@ -160,21 +158,6 @@ impl Piper {
             let message = format!("voice `{}` has no speaker `{shown}`; {there_are}", self.name());
             Error::new(Kind::NotFound, message).in_field("speaker")
         })
-    }
-
-    /// The names of speakers by their numbers; none where there is one only.
-    fn speakers(&self) -> Vec<String> {
-        let config = &self.voice.config;
-        if config.speakers < 2 {
-            return Vec::new();
-        }
-        let mut names: Vec<String> = (0..config.speakers).map(|number| number.to_string()).collect();
-        for (name, number) in &config.speaker_ids {
-            if let Some(place) = names.get_mut(*number as usize) {
-                name.clone_into(place);
-            }
-        }
-        names
     }
 
     /// What is to be said, before its phonemes: drafts, each with the sentence of the script that it belongs to.
@@ -301,15 +284,7 @@ impl Synthesizer for Piper {
     }
 
     fn voices(&mut self) -> Result<Voices> {
-        let name = self.voice.config.name.clone().unwrap_or_else(|| self.name());
-        let voice = speech::Voice {
-            id: self.name(),
-            name,
-            languages: vec![self.language()],
-            speakers: self.speakers(),
-            sample_rate: self.sample_rate(),
-            ..speech::Voice::default()
-        };
+        let voice = self.voice.config.voice(self.name());
         Ok(Voices { voices: vec![voice], variants: Vec::new() })
     }
 }

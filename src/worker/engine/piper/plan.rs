@@ -25,7 +25,7 @@ pub(super) struct Sentence {
     /// Phonemes as ids, with the marks of beginning and end.
     pub(super) ids: Vec<i32>,
     /// How it is to be spoken.
-    pub(super) scales: super::config::Scales,
+    pub(super) scales: crate::models::voice_config::Scales,
     /// Who speaks, in voices of several speakers.
     pub(super) speaker: Option<u32>,
     /// What all randomness comes from.

@@ -8,14 +8,16 @@
 
 use super::{
     board::{Board, work},
-    config::Scales,
     cut::{MAX_IDS, Marks},
     limiter::Limiter,
     plan::Sentence,
     section::Desk,
     voice::Voice,
 };
-use crate::error::{Error, Kind, Result};
+use crate::{
+    error::{Error, Kind, Result},
+    models::voice_config::Scales,
+};
 use std::{
     ops::{ControlFlow, Range},
     time::Duration,

@@ -1,7 +1,6 @@
 //! A Piper voice, loaded and checked: ids in, audio out.
 
 use super::{
-    config::Config,
     graph::{Anatomy, Cuts, anatomy},
     limiter::gain_for,
     onnx::Graph,
@@ -9,7 +8,10 @@ use super::{
     plan::{Inputs, Plan, Planner, Sentence, all_finite, durations_of, only},
     section::{Desk, Latents, Section, Which},
 };
-use crate::error::{Error, Kind, Result};
+use crate::{
+    error::{Error, Kind, Result},
+    models::voice_config::Config,
+};
 use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
@@ -305,7 +307,7 @@ fn phrase(config: &Config, speakers: bool) -> Sentence {
         line.extend(ids(sound).chain(ids("_")));
     }
     line.extend(ids("$"));
-    let scales = super::config::Scales { noise: 0.0, length: 1.0, noise_w: 0.0 };
+    let scales = crate::models::voice_config::Scales { noise: 0.0, length: 1.0, noise_w: 0.0 };
     Sentence { ids: line, scales, speaker: speakers.then_some(config.default_speaker), seed: 0 }
 }
 

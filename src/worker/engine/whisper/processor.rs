@@ -23,15 +23,29 @@ const KNOWN: &[Feature] = {
     &processor_features!(known)
 };
 
+/// Builds keep to what every processor of the architecture has.
+#[cfg(target_arch = "aarch64")]
+const KNOWN: &[Feature] = &[("neon", || std::arch::is_aarch64_feature_detected!("neon"))];
+
 /// Elsewhere builds keep to what every processor of the architecture has.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const KNOWN: &[Feature] = &[];
+
+/// What the build asked for.
+pub(crate) fn needed() -> Vec<&'static str> {
+    NEEDED.split(',').filter(|name| !name.is_empty()).collect()
+}
+
+/// Whether this processor has a feature, of those that matter to an engine.
+pub(crate) fn has(name: &str) -> bool {
+    KNOWN.iter().any(|(known, is_there)| *known == name && is_there())
+}
 
 /// Says what is missing.
 ///
 /// # Errors
 /// `Unsupported`.
-pub(super) fn check() -> Result<()> {
+pub(crate) fn check() -> Result<()> {
     let missing = missing(NEEDED, KNOWN);
     if missing.is_empty() {
         return Ok(());

@@ -1,11 +1,7 @@
-//! The world around a roster in its tests: what is true of processes, callers and time, and what must be at every moment.
+//! The world around a roster in its tests: what is true of processes, callers and time.
 
-use crate::server::supervisor::{
-    death::Cause,
-    roster::*,
-    view::{ModelState, WorkerState},
-};
-use std::collections::{BTreeSet, HashMap};
+use crate::server::supervisor::{death::Cause, roster::*};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 impl Caller for u32 {
     fn has_gone(&self) -> bool {
@@ -30,7 +26,11 @@ pub(super) fn policy() -> Policy {
         spares: Spares::Always,
         idle_timeout: Some(Duration::from_secs(100)),
         check_after: Some(Duration::from_secs(30)),
+        min_residency: Duration::ZERO,
+        max_models: None,
+        max_loads: MAX_WORKERS,
         defaults: vec![ModelId::SelfTest],
+        preloaded: Vec::new(),
     }
 }
 
@@ -59,13 +59,25 @@ pub(super) struct World {
     pub(super) used: BTreeSet<WorkerNumber>,
     /// Losses in a row by each model's own doing, by the simplest possible count.
     pub(super) losses: HashMap<ModelId, u32>,
+    pub(super) held: BTreeMap<ModelId, usize>,
+    /// Since when a model is loaded here.
+    pub(super) since: HashMap<ModelId, Instant>,
+    /// Models whose last worker was dismissed just now: one that is started at once begins another stay.
+    pub(super) left: BTreeSet<ModelId>,
+    /// Models that somebody wants afresh, and what came of such wishes.
+    pub(super) reloading: BTreeSet<ModelId>,
+    pub(super) reloaded: Vec<(ModelId, Result<bool, Kind>)>,
+    /// Workers that get no work any more.
+    pub(super) retired: BTreeSet<WorkerNumber>,
+    pub(super) policy: Policy,
 }
 
 impl World {
     pub(super) fn new(policy: Policy) -> Self {
+        let roster = Roster::new(policy.clone(), 7);
         let now = Moment { at: Instant::now(), wall: SystemTime::UNIX_EPOCH, free_memory: Some(8 << 30) };
         Self {
-            roster: Roster::new(policy, 7),
+            roster,
             now,
             callers: 0,
             workers: BTreeMap::new(),
@@ -73,12 +85,29 @@ impl World {
             answered: BTreeSet::new(),
             used: BTreeSet::new(),
             losses: HashMap::new(),
+            held: BTreeMap::new(),
+            since: HashMap::new(),
+            left: BTreeSet::new(),
+            reloading: BTreeSet::new(),
+            reloaded: Vec::new(),
+            retired: BTreeSet::new(),
+            policy,
         }
     }
 
     pub(super) fn feed(&mut self, event: Event<u32, u64>) {
+        let before: BTreeSet<ModelId> = self.here().collect();
+        let served: Vec<ModelId> = self.reloading.iter().filter(|model| self.works(model)).cloned().collect();
+        let excused = self.excused(&event);
         for decision in self.roster.on(event, self.now) {
             self.carry_out(decision);
+        }
+        for gone in before.difference(&self.here().collect()).filter(|gone| excused.as_ref() != Some(*gone)) {
+            self.check_that_it_may_go(gone);
+        }
+        let goes_on = |model: &&ModelId| self.reloading.contains(*model) && excused.as_ref() != Some(*model);
+        for model in served.iter().filter(goes_on) {
+            assert!(self.works(model), "{model} has nobody to work while it is loaded afresh");
         }
         self.check();
     }
@@ -87,6 +116,10 @@ impl World {
         match decision {
             Decision::Start { number, model } => {
                 assert!(is_startable(&model), "only what we can start");
+                let is_first = !self.works(&model) && !matches!(model, ModelId::Called { .. } | ModelId::Espeak);
+                let is_load = is_first || self.roster.is_fresh(&model, number);
+                let has_lost = self.waiting.values().any(|(wanted, again)| *wanted == model && *again);
+                assert!(!is_load || has_lost || self.loads() < self.policy.max_loads, "too many load");
                 assert!(self.workers.insert(number, (model, Truth::Starting, false)).is_none(), "a number used twice");
             }
             Decision::Grant { number, worker, to } => {
@@ -96,6 +129,7 @@ impl World {
                 assert!(self.used.insert(number) || !is_used_up(model), "a worker that is used up is given again");
                 let (wanted, _) = self.waiting.remove(&to).expect("given to who waits");
                 assert_eq!(wanted, *model, "given to who wants this model");
+                assert!(!self.retired.contains(&number), "given though a fresh one has its place");
                 *truth = Truth::Busy(to);
                 assert!(self.answered.insert(to), "answered once");
             }
@@ -113,6 +147,12 @@ impl World {
             Decision::Refuse { error, to } => {
                 let (model, again) = self.waiting.remove(&to).expect("only who waits is refused");
                 assert!(self.answered.insert(to), "answered once");
+                if error.to_string().contains("no place") {
+                    assert!(!again, "who has lost a worker already waits for a place");
+                    assert_eq!(error.kind(), Kind::Busy);
+                    assert!(error.details().retry_after.is_some_and(|wait| !wait.is_zero()), "it says when");
+                    assert!(!self.has_place(&model), "there is a place, or one could be made");
+                }
                 if error.to_string().contains("has failed") {
                     assert!(self.losses.get(&model).is_some_and(|losses| *losses >= 3), "three losses, not before");
                     assert!(!again, "who has lost a worker already is not new");
@@ -121,72 +161,17 @@ impl World {
                 }
             }
             Decision::Dismiss { number } => {
-                let (_, truth, _) = self.workers.get_mut(&number).expect("only who lives is dismissed");
+                let (model, truth, _) = self.workers.get_mut(&number).expect("only who lives is dismissed");
                 assert!(!matches!(truth, Truth::Busy(_) | Truth::Dismissed), "{truth:?} is not dismissed");
                 *truth = Truth::Dismissed;
+                let model = model.clone();
+                if !self.here().any(|here| here == model) {
+                    self.left.insert(model);
+                }
             }
-        }
-    }
-
-    /// What is true at every moment.
-    pub(super) fn check(&mut self) {
-        let view = self.roster.view();
-        assert_eq!(view.workers.len(), self.workers.len());
-        for (seen, (number, (model, truth, _))) in view.workers.iter().zip(&self.workers) {
-            let state = match truth {
-                Truth::Starting => WorkerState::Starting,
-                Truth::Idle => WorkerState::Idle,
-                Truth::Busy(_) => WorkerState::Busy,
-                Truth::Checking => WorkerState::Checking,
-                Truth::Dismissed => WorkerState::Stopping,
-            };
-            assert_eq!((seen.number, &seen.model, seen.state), (*number, model, state));
-        }
-        let living = self.workers.values().filter(|(_, truth, _)| *truth != Truth::Dismissed).count();
-        assert!(living <= MAX_WORKERS);
-        for model in (0..5).map(model) {
-            let count = |is: fn(&Truth) -> bool, guests: bool| {
-                let of =
-                    |(other, truth, guest): &&(ModelId, Truth, bool)| *other == model && is(truth) && *guest == guests;
-                self.workers.values().filter(of).count()
-            };
-            assert!(count(|truth| matches!(truth, Truth::Busy(_)), false) <= limit(&model));
-            let waits = self.waiting.values().filter(|(wanted, _)| *wanted == model).count();
-            if waits == 0 {
-                continue;
-            }
-            let free = count(|truth| *truth == Truth::Idle, true)
-                + if count(|truth| matches!(truth, Truth::Busy(_)), false) < limit(&model) {
-                    count(|truth| *truth == Truth::Idle, false)
-                } else {
-                    0
-                };
-            assert_eq!(free, 0, "nobody waits beside an idle worker");
-            let alive =
-                count(|truth| *truth != Truth::Dismissed, false) + count(|truth| *truth != Truth::Dismissed, true);
-            let starting =
-                count(|truth| *truth == Truth::Starting, false) + count(|truth| *truth == Truth::Starting, true);
-            let busy = count(|truth| matches!(truth, Truth::Busy(_)), false);
-            let pool = &self.roster.pools[&model];
-            // One starts for each; or there is no room for more; or one is on trial; or, at the latest when the wait
-            // after a loss is over, somebody looks.
-            let wakes = match (self.roster.wake_at(), pool.budget.not_before()) {
-                (Some(at), Some(not_before)) => at <= not_before,
-                _ => false,
-            };
-            assert!(
-                starting >= waits
-                    || starting + busy >= limit(&model)
-                    || living >= MAX_WORKERS
-                    || (pool.budget.is_spent() && alive > 0)
-                    || wakes
-                    || !is_startable(&model),
-                "who waits, waits for something"
-            );
-        }
-        for seen in &view.models {
-            if seen.state == ModelState::Failed {
-                assert!(seen.reason.is_some(), "a failure has a reason");
+            Decision::Reloaded { model, result } => {
+                assert!(self.reloading.remove(&model), "somebody wants to know, and is told once");
+                self.reloaded.push((model, result.map_err(|error| error.kind())));
             }
         }
     }
@@ -197,6 +182,49 @@ impl World {
             *self.losses.entry(model).or_default() += 1;
         }
         self.feed(Event::Dead { number, death: death(cause) });
+    }
+
+    /// A worker becomes ready.
+    pub(super) fn becomes_ready(&mut self, number: WorkerNumber) {
+        let (model, truth, guest) = self.workers.get_mut(&number).expect("it is there");
+        *truth = Truth::Idle;
+        let (model, is_ours) = (model.clone(), !*guest && !matches!(model, ModelId::Called { .. }));
+        if self.roster.is_fresh(&model, number) {
+            let older = self.workers.range(..number).filter(|(_, (other, _, guest))| *other == model && !guest);
+            let busy = older.filter(|(_, (_, truth, _))| matches!(truth, Truth::Busy(_)));
+            self.retired.extend(busy.map(|(number, _)| *number).collect::<Vec<_>>());
+            self.since.remove(&model);
+        }
+        if is_ours {
+            self.since.entry(model).or_insert(self.now.at);
+        }
+        self.feed(Event::Ready { number, worker: number.0, body: Body::default(), memory: 1 << 20 });
+    }
+
+    /// Somebody wants a model afresh.
+    pub(super) fn reload(&mut self, model: ModelId) {
+        self.reloading.insert(model.clone());
+        self.feed(Event::Reload { model });
+    }
+
+    /// One more holds a model, or one less.
+    pub(super) fn hold(&mut self, model: ModelId, more: bool) {
+        let count = self.held.entry(model.clone()).or_default();
+        *count = if more { *count + 1 } else { count.saturating_sub(1) };
+        self.held.retain(|_, count| *count > 0);
+        self.feed(Event::Held { held: self.held.clone() });
+    }
+
+    /// Somebody wants a model unloaded if nobody uses it.
+    pub(super) fn unload_unused(&mut self, model: ModelId) -> Result<bool, Kind> {
+        let is_in_use = self.in_use().contains(&model);
+        let lives = self.workers.values().any(|(other, truth, _)| *other == model && *truth != Truth::Dismissed);
+        let answer = self.roster.may_be_unloaded(&model).map_err(|error| error.kind());
+        assert_eq!(answer, if is_in_use { Err(Kind::InUse) } else { Ok(lives) });
+        if answer == Ok(true) {
+            self.feed(Event::Unload { model });
+        }
+        answer
     }
 
     pub(super) fn nth(&self, pick: usize, is: impl Fn(&Truth) -> bool) -> Option<WorkerNumber> {
@@ -228,8 +256,7 @@ impl World {
             }
             3 | 4 => {
                 if let Some(number) = self.nth(pick, |truth| *truth == Truth::Starting) {
-                    self.workers.get_mut(&number).expect("it is there").1 = Truth::Idle;
-                    self.feed(Event::Ready { number, worker: number.0, body: Body::default(), memory: 1 << 20 });
+                    self.becomes_ready(number);
                 }
             }
             5 => {
@@ -266,14 +293,21 @@ impl World {
                     self.workers.insert(number, (model(3 + pick % 2), Truth::Starting, true));
                 }
             }
-            _ => self.feed(Event::Unload { model: model(pick) }),
+            12 => self.feed(Event::Unload { model: model(pick) }),
+            13 | 14 => self.hold(model(pick / 2), pick.is_multiple_of(2)),
+            15 => self.reload(model(pick)),
+            _ => {
+                self.unload_unused(model(pick)).unwrap_or_default();
+            }
         }
     }
 
-    /// Lets everything come to rest: time passes, starts succeed, leases end.
+    /// Lets everything come to rest: who holds a model lets go, time passes, starts succeed, leases end.
     pub(super) fn rest(&mut self) {
+        self.held.clear();
+        self.feed(Event::Held { held: BTreeMap::new() });
         for _ in 0..400 {
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() && self.reloading.is_empty() {
                 return;
             }
             self.step(3, 0);

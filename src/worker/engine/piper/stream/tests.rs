@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::worker::engine::piper::{
-    config::Scales,
     section::{Latents, Which},
     voice::tests::{path, voice},
 };

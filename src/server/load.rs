@@ -27,7 +27,7 @@ const PLANNED: f64 = 0.8;
 
 /// Measures what recognition costs, and tells what there is room for.
 #[derive(Debug)]
-pub(super) struct Load {
+pub(crate) struct Load {
     /// Seconds of audio that were decided, and seconds of engine time that it took.
     measured: Mutex<(f64, f64)>,
     partials: Arc<Semaphore>,
@@ -37,38 +37,48 @@ pub(super) struct Load {
 
 impl Load {
     /// For a machine with so many cores, whose engines use so many threads each.
-    pub(super) fn new(cores: usize, threads: usize) -> Self {
+    pub(crate) fn new(cores: usize, threads: usize) -> Self {
         let engines = (cores as f64 / threads.clamp(1, cores.max(1)) as f64).max(1.0);
         Self { measured: Mutex::default(), partials: Arc::new(Semaphore::new(cores.max(1))), engines }
     }
 
     /// Takes note of audio that was decided, and of the time that an engine took for it.
-    pub(super) fn note(&self, audio: Samples, took: Duration) {
+    pub(crate) fn note(&self, audio: Samples, took: Duration) {
         let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         let forget = (MEMORY / (measured.0 + audio.seconds()).max(MEMORY)).min(1.0);
         measured.0 = measured.0 * forget + audio.seconds();
         measured.1 = measured.1 * forget + took.as_secs_f64();
     }
 
+    /// Seconds of engine time for a second of audio, by whatever there was so far.
+    pub(crate) fn measured(&self) -> Option<f64> {
+        self.factor(f64::MIN_POSITIVE)
+    }
+
     /// Seconds of engine time for a second of audio, once enough has been heard to tell.
-    pub(super) fn real_time_factor(&self) -> Option<f64> {
+    pub(crate) fn real_time_factor(&self) -> Option<f64> {
+        self.factor(ENOUGH)
+    }
+
+    /// The same, where there were at least so many seconds of audio.
+    fn factor(&self, least: f64) -> Option<f64> {
         let (audio, took) = *self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        (audio >= ENOUGH).then(|| took / audio)
+        (audio >= least).then(|| took / audio)
     }
 
     /// How many sessions the machine can keep up with; `None` as long as that is not known.
-    pub(super) fn capacity(&self) -> Option<usize> {
+    pub(crate) fn capacity(&self) -> Option<usize> {
         let factor = self.real_time_factor()?.max(1e-6);
         Some(((self.engines * PLANNED / factor) as usize).max(1))
     }
 
     /// A place for one partial; `None` where the machine has better things to do.
-    pub(super) fn partial(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn partial(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.partials).try_acquire_owned().ok()
     }
 
     /// How much new audio the next partial of a session waits for, after one that took so long, waiting included.
-    pub(super) fn step(&self, last: Duration) -> Samples {
+    pub(crate) fn step(&self, last: Duration) -> Samples {
         let step = (last * SHARE).clamp(LEAST_STEP, LONGEST_STEP);
         Samples::from_seconds(step.as_secs_f64())
     }

@@ -62,7 +62,7 @@ const QUANTISATION: u64 = 1000;
 ///
 /// # Errors
 /// `NotFound`, `Io`, or `InvalidInput` for a file that is no model or not a whole one.
-pub(super) fn check(path: &Path) -> Result<()> {
+pub(crate) fn check(path: &Path) -> Result<()> {
     let name = path.display().to_string();
     let (file, length) = open(path, &name)?;
     inspect(file, length).map_err(|fault| fault.about(&name, length))

@@ -2,7 +2,10 @@
 //!
 //! The format is that of piper-tts 1.8.0, `piper/config.py`, and of older voices, where the later keys are missing.
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    error::{Error, Kind, Result},
+    speech::Voice,
+};
 use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
@@ -15,7 +18,7 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// How text becomes phonemes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PhonemeType {
+pub(crate) enum PhonemeType {
     /// By espeak-ng, in the international phonetic alphabet.
     Espeak,
     /// Letters, as they are.
@@ -24,44 +27,44 @@ pub(super) enum PhonemeType {
 
 /// What a voice wants when nothing else is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Scales {
+pub(crate) struct Scales {
     /// How much the sound varies.
-    pub(super) noise: f32,
+    pub(crate) noise: f32,
     /// How long everything lasts; 2 is half as fast.
-    pub(super) length: f32,
+    pub(crate) length: f32,
     /// How much durations vary.
-    pub(super) noise_w: f32,
+    pub(crate) noise_w: f32,
 }
 
 /// A voice's configuration, checked.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Config {
+pub(crate) struct Config {
     /// Samples per second.
-    pub(super) sample_rate: u32,
+    pub(crate) sample_rate: u32,
     /// The voice of espeak-ng whose phonemes it knows; empty for voices that take letters and name none.
-    pub(super) espeak_voice: String,
+    pub(crate) espeak_voice: String,
     /// How text becomes phonemes.
-    pub(super) phoneme_type: PhonemeType,
+    pub(crate) phoneme_type: PhonemeType,
     /// Ids of each phoneme, which may have several code points.
-    pub(super) phoneme_ids: BTreeMap<String, Vec<u32>>,
+    pub(crate) phoneme_ids: BTreeMap<String, Vec<u32>>,
     /// Vowels that are one phoneme together.
-    pub(super) vowel_clusters: Vec<Vec<String>>,
+    pub(crate) vowel_clusters: Vec<Vec<String>>,
     /// How many speakers it has, at least 1.
-    pub(super) speakers: u32,
+    pub(crate) speakers: u32,
     /// Names of speakers.
-    pub(super) speaker_ids: BTreeMap<String, u32>,
+    pub(crate) speaker_ids: BTreeMap<String, u32>,
     /// Who speaks when nobody is named.
-    pub(super) default_speaker: u32,
+    pub(crate) default_speaker: u32,
     /// How it wants to be spoken.
-    pub(super) scales: Scales,
+    pub(crate) scales: Scales,
     /// Samples for one frame.
-    pub(super) hop: usize,
+    pub(crate) hop: usize,
     /// Language, such as "en_US", when the file says.
-    pub(super) language: Option<String>,
+    pub(crate) language: Option<String>,
     /// Its English name.
-    pub(super) language_name: Option<String>,
+    pub(crate) language_name: Option<String>,
     /// The voice's name: what it was trained on, mostly.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 impl Config {
@@ -69,7 +72,7 @@ impl Config {
     ///
     /// # Errors
     /// `NotFound` when there is neither, `Io` when it cannot be read; otherwise as [`parse`](Self::parse).
-    pub(super) fn beside(voice: &Path) -> Result<Self> {
+    pub(crate) fn beside(voice: &Path) -> Result<Self> {
         let mut long = voice.as_os_str().to_owned();
         long.push(".json");
         let (long, short) = (PathBuf::from(long), voice.with_extension("json"));
@@ -92,7 +95,7 @@ impl Config {
     ///
     /// # Errors
     /// `InvalidInput` names the key at fault; `Unsupported` a kind of phonemes that is not known here.
-    pub(super) fn parse(text: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self> {
         if text.len() as u64 > MAX_BYTES {
             return Err(Error::invalid("larger than 16 MiB, so it is no configuration of a voice"));
         }
@@ -134,6 +137,44 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// The language that is spoken, BCP 47.
+    pub(crate) fn language(&self) -> String {
+        self.language.as_deref().unwrap_or(&self.espeak_voice).replace('_', "-")
+    }
+
+    /// The language, and without its region.
+    fn languages(&self) -> Vec<String> {
+        let language = self.language();
+        let family = language.split_once('-').map(|(family, _)| family.to_owned());
+        [language].into_iter().chain(family).collect()
+    }
+
+    /// The names of its speakers, by their numbers; none where there is only one.
+    pub(crate) fn speaker_names(&self) -> Vec<String> {
+        if self.speakers < 2 {
+            return Vec::new();
+        }
+        let mut names: Vec<String> = (0..self.speakers).map(|number| number.to_string()).collect();
+        for (name, number) in &self.speaker_ids {
+            if let Some(place) = names.get_mut(*number as usize) {
+                name.clone_into(place);
+            }
+        }
+        names
+    }
+
+    /// The voice, as lists of voices have it.
+    pub(crate) fn voice(&self, id: String) -> Voice {
+        Voice {
+            name: self.name.clone().unwrap_or_else(|| id.clone()),
+            id,
+            languages: self.languages(),
+            speakers: self.speaker_names(),
+            sample_rate: self.sample_rate,
+            ..Voice::default()
+        }
     }
 }
 

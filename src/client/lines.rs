@@ -11,18 +11,18 @@ use tokio::sync::mpsc;
 const LONGEST: usize = 1024 * 1024;
 
 /// A line, or what is wrong with it. Counted from 1; those that are empty count too.
-type Line = (u64, Result<Vec<u8>>);
+pub(crate) type Line = (u64, Result<Vec<u8>>);
 
 /// Lines on their way.
-pub(super) struct Lines(mpsc::Receiver<Result<Line>>);
+pub(crate) struct Lines(mpsc::Receiver<Result<Line>>);
 
 impl Lines {
     /// Begins to read what has this name.
     ///
     /// # Errors
     /// `Internal` where the system gives no thread.
-    pub(super) fn open((source, name): (Box<dyn Read + Send>, String)) -> Result<Self> {
-        // A line that waits, beside the one that is spoken: more would be read ahead of results that decide about it.
+    pub(crate) fn open((source, name): (Box<dyn Read + Send>, String)) -> Result<Self> {
+        // A line that waits, beside the one that is in work: more would be read ahead of results that decide about it.
         let (sender, lines) = mpsc::channel(1);
         let read = move || {
             let mut source = BufReader::new(source);
@@ -41,38 +41,51 @@ impl Lines {
         Ok(Self(lines))
     }
 
+    /// The next line, also an empty one; none at the end. May be dropped while it waits.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) async fn any(&mut self) -> Result<Option<Line>> {
+        self.0.recv().await.transpose()
+    }
+
     /// The next line that is not empty; none at the end.
     ///
     /// # Errors
     /// `Io`.
-    pub(super) async fn next(&mut self) -> Result<Option<Line>> {
-        self.0.recv().await.transpose()
+    pub(crate) async fn next(&mut self) -> Result<Option<Line>> {
+        while let Some(line) = self.any().await? {
+            if !is_empty(&line) {
+                return Ok(Some(line));
+            }
+        }
+        Ok(None)
     }
+}
+
+fn is_empty((_, line): &Line) -> bool {
+    line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty())
 }
 
 fn next(source: &mut impl BufRead, number: &mut u64, name: &str) -> Result<Option<Line>> {
     let cannot_read = |cause: io::Error| Error::new(Kind::Io, format!("cannot read {name}")).because(cause);
-    loop {
-        let mut line = Vec::new();
-        let most = LONGEST as u64 + 1;
-        if source.by_ref().take(most).read_until(b'\n', &mut line).map_err(cannot_read)? == 0 {
-            return Ok(None);
-        }
-        *number += 1;
-        let ends = line.last() == Some(&b'\n');
-        if !ends && line.len() > LONGEST {
-            skip_line(source).map_err(cannot_read)?;
-            let error = Error::invalid(format!("the line is longer than {LONGEST} bytes"));
-            return Ok(Some((*number, Err(error))));
-        }
-        // What Windows puts in front of a file.
-        if *number == 1 && line.starts_with(b"\xEF\xBB\xBF") {
-            line.drain(..3);
-        }
-        if !line.trim_ascii().is_empty() {
-            return Ok(Some((*number, Ok(line))));
-        }
+    let mut line = Vec::new();
+    let most = LONGEST as u64 + 1;
+    if source.by_ref().take(most).read_until(b'\n', &mut line).map_err(cannot_read)? == 0 {
+        return Ok(None);
     }
+    *number += 1;
+    let ends = line.last() == Some(&b'\n');
+    if !ends && line.len() > LONGEST {
+        skip_line(source).map_err(cannot_read)?;
+        let error = Error::invalid(format!("the line is longer than {LONGEST} bytes"));
+        return Ok(Some((*number, Err(error))));
+    }
+    // What Windows puts in front of a file.
+    if *number == 1 && line.starts_with(b"\xEF\xBB\xBF") {
+        line.drain(..3);
+    }
+    Ok(Some((*number, Ok(line))))
 }
 
 fn skip_line(source: &mut impl BufRead) -> io::Result<()> {
@@ -100,8 +113,10 @@ mod tests {
         let longer = vec![b'y'; 3 * LONGEST];
         let bytes = [b"\xEF\xBB\xBFa\n\n \r\nb\r\n", &longest[..], b"\n", &longest, b"z\n", &longer, b"\nc"].concat();
         let (mut source, mut number, mut lines) = (BufReader::with_capacity(7, &bytes[..]), 0, Vec::new());
-        while let Some((number, line)) = next(&mut source, &mut number, "x").expect("it can be read") {
-            lines.push((number, line.map_err(|error| error.to_string())));
+        while let Some(line) = next(&mut source, &mut number, "x").expect("it can be read") {
+            if !is_empty(&line) {
+                lines.push((line.0, line.1.map_err(|error| error.to_string())));
+            }
         }
         let long = Err("the line is longer than 1048576 bytes".to_owned());
         let all = [b"\n", &longest[..]].concat();
