@@ -11,6 +11,15 @@ const LOOKAHEAD: Duration = Duration::from_millis(100);
 /// A frame that comes later than this is late.
 const LATE: Duration = Duration::from_millis(5);
 
+/// How a frame came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Arrival {
+    /// More than 5 ms after it was due.
+    pub(crate) is_late: bool,
+    /// After the time at which it should be heard: the listener has heard a silence.
+    pub(crate) is_missed: bool,
+}
+
 /// Who listens to an utterance.
 ///
 /// Its first frame is heard when it comes, and frame i behind it 20 ms × i later; it is due 100 ms before that, but not
@@ -24,15 +33,16 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// A frame has come; says whether it is late.
-    pub(crate) fn hears(&mut self, now: Instant) -> bool {
+    /// A frame has come.
+    pub(crate) fn hears(&mut self, now: Instant) -> Arrival {
         let start = *self.start.get_or_insert(now);
         let heard = start + LENGTH * self.frames;
         let due = heard.checked_sub(LOOKAHEAD).map_or(start, |due| due.max(start));
-        if now > heard {
+        let is_missed = now > heard;
+        if is_missed {
             self.start = Some(start + (now - heard));
         }
         self.frames += 1;
-        now > due + LATE
+        Arrival { is_late: now > due + LATE, is_missed }
     }
 }

@@ -34,6 +34,7 @@ struct Heard {
     /// Frames of sound of all of them.
     frames: AtomicU64,
     late: AtomicU64,
+    missed: AtomicU64,
 }
 
 /// A session on a connection of its own.
@@ -92,9 +93,9 @@ impl Talker {
         self.heard.utterances.load(SeqCst)
     }
 
-    /// Frames of sound that have come, and how many of them late.
-    pub(crate) fn frames(&self) -> (u64, u64) {
-        (self.heard.frames.load(SeqCst), self.heard.late.load(SeqCst))
+    /// Frames of sound that have come; how many of them late; how many after they should have been heard.
+    pub(crate) fn frames(&self) -> [u64; 3] {
+        [&self.heard.frames, &self.heard.late, &self.heard.missed].map(|count| count.load(SeqCst))
     }
 
     /// Commands it, and says how long the answer took.
@@ -124,10 +125,11 @@ async fn speak(caller: &Caller, session: &str, text: &str, heard: &Heard) -> Res
     let (mut frames, mut listener) = (caller.speak(session, text).await?, Listener::default());
     while let Some(frame) = frames.message().await? {
         if !frame.is_final {
-            let is_late = listener.hears(Instant::now());
+            let arrival = listener.hears(Instant::now());
             heard.of_this.fetch_add(1, SeqCst);
             heard.frames.fetch_add(1, SeqCst);
-            heard.late.fetch_add(u64::from(is_late), SeqCst);
+            heard.late.fetch_add(u64::from(arrival.is_late), SeqCst);
+            heard.missed.fetch_add(u64::from(arrival.is_missed), SeqCst);
         }
     }
     Ok(())

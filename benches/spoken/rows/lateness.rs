@@ -19,12 +19,12 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const ABOUT: &str = "Sessions speak without end, at the pace of a listener, and are heard. A frame is late that goes, or \
                      comes, more than 5 ms after its time. The server counts from when it was asked for the frame; the \
                      caller counts arrivals from the first of the utterance, so that its own threads' being late, and \
-                     the network's, counts too. Where a frame comes after it should have been heard, what follows is \
-                     due later by as much.";
+                     the network's, counts too. A frame goes 100 ms before it is heard; one that comes after that is \
+                     missed, and what follows is due later by as much.";
 
 /// Measures.
 pub(super) fn measure(bed: &Bed<'_>) -> Result<Findings> {
-    let head = &["engine", "sessions", "counted by", "seconds", "frames", "late", "late of a million"];
+    let head = &["engine", "sessions", "counted by", "seconds", "frames", "late of a million", "missed of a million"];
     let mut table = Table::new("Lateness", ABOUT, head);
     let (sessions, window) = (bed.options.sessions, bed.options.window());
     for model in bed.options.models() {
@@ -36,25 +36,28 @@ pub(super) fn measure(bed: &Bed<'_>) -> Result<Findings> {
                 table.push_not_measured(row, NO_ROOM);
                 continue;
             };
-            let Count { frames, late } = counts[number];
+            let Count { frames, late, missed } = counts[number];
             let seconds = format!("{:.0}", window.as_secs_f64());
-            row.extend([seconds, format!("{frames:.0}"), format!("{late:.0}"), per_million(late, frames)]);
+            let missed = missed.map_or("–".to_owned(), |missed| per_million(missed, frames));
+            row.extend([seconds, format!("{frames:.0}"), per_million(late, frames), missed]);
             table.push(row);
         }
     }
     Ok(table.into())
 }
 
-/// Frames that went, and how many of them late.
+/// Frames that went, how many of them late, and how many after they should have been heard, which the server cannot know.
 #[derive(Clone, Copy)]
 struct Count {
     frames: f64,
     late: f64,
+    missed: Option<f64>,
 }
 
 impl Count {
     fn since(self, before: Self) -> Self {
-        Self { frames: self.frames - before.frames, late: self.late - before.late }
+        let missed = self.missed.zip(before.missed).map(|(now, before)| now - before);
+        Self { frames: self.frames - before.frames, late: self.late - before.late, missed }
     }
 }
 
@@ -79,12 +82,10 @@ async fn count(address: &str, model: &str, sessions: usize, window: Duration) ->
 async fn told(watcher: &Caller) -> Result<Count> {
     let metrics = watcher.metrics().await?;
     let metric = |name: &str| metrics.get(name).copied().ok_or_else(|| format!("the server does not tell `{name}`"));
-    Ok(Count { frames: metric("frames")?, late: metric("frames_late")? })
+    Ok(Count { frames: metric("frames")?, late: metric("frames_late")?, missed: None })
 }
 
 fn heard(talkers: &[Talker]) -> Count {
-    let of = |(frames, late): (u64, u64)| (frames as f64, late as f64);
-    let counts = talkers.iter().map(|talker| of(talker.frames()));
-    let (frames, late) = counts.fold((0.0, 0.0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
-    Count { frames, late }
+    let of = |number: usize| talkers.iter().map(|talker| talker.frames()[number] as f64).sum::<f64>();
+    Count { frames: of(0), late: of(1), missed: Some(of(2)) }
 }

@@ -134,13 +134,18 @@ impl Utterance {
 
     /// The sentence to be made now, and how many went before it. [`Event::Spoken`] tells that it is made.
     pub(crate) fn next_sentence(&mut self) -> Option<(u64, Sentence)> {
-        if self.in_work || self.frames.length() >= LOW {
+        if !self.wants_work() {
             return None;
         }
         let sentence = self.text.next()?;
         self.in_work = true;
         self.begun += 1;
         Some((self.begun - 1, sentence))
+    }
+
+    /// Whether a sentence is to be made now.
+    pub(crate) fn wants_work(&self) -> bool {
+        !self.in_work && !self.text.is_empty() && self.frames.length() < LOW
     }
 
     /// The reader has room for a frame.

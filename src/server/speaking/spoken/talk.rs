@@ -160,15 +160,22 @@ impl Talk {
             state.is_quiet = true;
             self.quiet.notify_waiters();
         }
+        let had_room = state.utterance.has_room_for_audio();
         match state.utterance.next_frame(self.now()) {
             Next::Frame { number, audio, late } => {
                 (state.is_handing_over, state.is_quiet) = (true, false);
                 state.moved = Instant::now();
                 let waited = state.first_words.take().filter(|_| number == 1).map(|words| words.elapsed());
+                // As a rule a frame changes nothing for who makes them, and waking it would cost as much as the frame.
+                let wants_work = state.utterance.wants_work();
                 drop(state);
                 self.measures.frame(late, waited);
-                self.changed.notify_one();
-                self.room.notify_one();
+                if wants_work {
+                    self.changed.notify_one();
+                }
+                if !had_room {
+                    self.room.notify_one();
+                }
                 Told::Frame { number, audio }
             }
             Next::Last { number } => match state.failure.take() {

@@ -246,12 +246,12 @@ impl<C: Caller, W: Clone> Roster<C, W> {
     }
 
     /// Whether a model is to have a worker though nobody asks: one elsewhere, so that its loss is noticed before a
-    /// caller does; one that was preloaded, until somebody unloads it; and one that requests mean when they name none,
-    /// once it has failed, so that its return is noticed.
+    /// caller does; one that was preloaded or is held, until somebody unloads it; and one that requests mean when they
+    /// name none, once it has failed, so that its return is noticed.
     pub(super) fn is_kept(&self, model: &ModelId) -> bool {
         let is_any = |is: fn(&Pool) -> bool| self.pools.get(model).is_some_and(is);
         matches!(model, ModelId::Called { .. })
-            || (self.policy.preloaded.contains(model) && is_any(|pool| pool.used.is_some()))
+            || (is_startable(model) && self.is_wanted_here(model) && is_any(|pool| pool.used.is_some()))
             || (self.policy.defaults.contains(model)
                 && is_any(|pool| pool.budget.is_spent() || pool.unloadable.is_some()))
     }

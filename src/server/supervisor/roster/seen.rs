@@ -61,7 +61,8 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         let is_wanted = self.waiting_for(model) > starting
             && starting + self.busy(model) < limit(model)
             && !(pool.budget.is_spent() && live > 0);
-        let is_kept = self.is_kept(model) && live == 0 && self.has_place(model);
+        // Nobody makes room for it.
+        let is_kept = self.is_kept(model) && live == 0 && self.has_place(model) && self.occupied() < MAX_WORKERS;
         match (is_startable(model) && has_room && !self.has_to_queue(model), is_wanted, is_kept) {
             (false, ..) | (true, false, false) => None,
             // Callers do not wait for a model that could not be loaded: each asks anew.

@@ -164,20 +164,26 @@ fn who_lets_go_of_what_is_gone_brings_nothing_back() {
 }
 
 #[test]
-fn what_was_preloaded_comes_back_when_its_worker_dies_unless_it_was_unloaded() {
+fn what_is_to_stay_comes_back_when_its_worker_dies_unless_it_was_unloaded() {
     let a = mock("a");
-    let mut world = World::new(Policy { preloaded: vec![a.clone()], ..narrow() });
-    world.feed(Event::Tick);
-    assert!(loaded(&world).is_empty(), "somebody has to say when");
-    load(&mut world, &a);
-    let idle = find(&world, &a, |truth| *truth == Truth::Idle).expect("it is there");
-    world.lose(idle, Cause::Signal(9));
-    assert_eq!(world.roster.wake_at().map(|at| at <= world.now.at), Some(true));
-    world.feed(Event::Tick);
-    assert!(starting(&world, &a).is_some());
-    world.feed(Event::Unload { model: a });
-    world.feed(Event::Tick);
-    assert!(loaded(&world).is_empty());
+    for is_preloaded in [true, false] {
+        let preloaded = if is_preloaded { vec![a.clone()] } else { Vec::new() };
+        let mut world = World::new(Policy { preloaded, ..narrow() });
+        if !is_preloaded {
+            world.hold(a.clone(), true);
+        }
+        world.feed(Event::Tick);
+        assert!(loaded(&world).is_empty(), "somebody has to say when");
+        load(&mut world, &a);
+        let idle = find(&world, &a, |truth| *truth == Truth::Idle).expect("it is there");
+        world.lose(idle, Cause::Signal(9));
+        assert_eq!(world.roster.wake_at().map(|at| at <= world.now.at), Some(true));
+        world.feed(Event::Tick);
+        assert!(starting(&world, &a).is_some());
+        world.feed(Event::Unload { model: a.clone() });
+        world.feed(Event::Tick);
+        assert!(loaded(&world).is_empty());
+    }
 }
 
 #[test]

@@ -98,10 +98,12 @@ impl World {
     pub(super) fn feed(&mut self, event: Event<u32, u64>) {
         let before: BTreeSet<ModelId> = self.here().collect();
         let served: Vec<ModelId> = self.reloading.iter().filter(|model| self.works(model)).cloned().collect();
-        let excused = self.excused(&event);
+        let (excused, is_tick) = (self.excused(&event), matches!(event, Event::Tick));
         for decision in self.roster.on(event, self.now) {
             self.carry_out(decision);
         }
+        let is_due = self.roster.wake_at().is_some_and(|at| at <= self.now.at);
+        assert!(!(is_tick && is_due), "it would be woken again and again, and do nothing");
         for gone in before.difference(&self.here().collect()).filter(|gone| excused.as_ref() != Some(*gone)) {
             self.check_that_it_may_go(gone);
         }
