@@ -68,14 +68,22 @@ impl<C: Caller, W: Clone> Roster<C, W> {
         }
     }
 
+    /// Sees who can be helped, in order, until nobody can. What goes for one may change what others wait for: a model
+    /// that was being loaded, its place.
     pub(super) fn fill_all(&mut self, now: Moment, out: &mut Out<C, W>) {
-        let mut models: Vec<ModelId> = Vec::new();
-        for waiting in &self.waiting {
-            if !models.contains(&waiting.model) {
-                models.push(waiting.model.clone());
+        loop {
+            let before = out.len();
+            let mut models: Vec<ModelId> = Vec::new();
+            for waiting in &self.waiting {
+                if !models.contains(&waiting.model) {
+                    models.push(waiting.model.clone());
+                }
+            }
+            models.iter().for_each(|model| self.fill(model, now, out));
+            if out.len() == before {
+                break;
             }
         }
-        models.iter().for_each(|model| self.fill(model, now, out));
         self.refresh(now, out);
     }
 

@@ -44,7 +44,7 @@ impl<C: Caller, W: Clone> Roster<C, W> {
             self.waiting.push_back(caller);
         }
         self.interrupt_checks(&model, out);
-        self.fill(&model, now, out);
+        self.fill_all(now, out);
     }
 
     pub(super) fn ready(

@@ -242,6 +242,45 @@ fn the_patient_are_served_in_their_turn_and_never_refused() {
     assert_eq!(waiting[..5], [7_000, 7_001, 7_002, 0, 1], "who comes back goes before, in order among themselves");
 }
 
+/// Mock's spare was being loaded, and selftest waited for that. The spare goes for espeak, which does not wait for others,
+/// and takes the one place.
+#[test]
+fn who_waits_is_told_when_what_it_waits_for_goes() {
+    let mut world = settled(Policy { max_models: Some(1), max_loads: 1, ..policy() });
+    while let Some(idle) = world.nth(0, |truth| *truth == Truth::Idle) {
+        world.lose(idle, Cause::Signal(9));
+    }
+    assert_eq!(world.loads(), 1);
+    let waits = wanted(&mut world, model(0), false);
+    assert!(world.waiting.contains_key(&waits));
+    let served = wanted(&mut world, model(1), false);
+    assert!(world.waiting.contains_key(&served) && world.answered.contains(&waits));
+}
+
+/// One that is to come back waits for room, and nobody looks at it meanwhile without an end.
+#[test]
+fn what_is_to_stay_waits_for_room() {
+    let mut world = World::new(Policy { spares: Spares::Never, preloaded: vec![model(4)], ..policy() });
+    wanted(&mut world, model(4), false);
+    world.step(3, 0);
+    world.step(8, 1);
+    let idle = world.nth(0, |truth| *truth == Truth::Idle).expect("it has worked");
+    world.lose(idle, Cause::Signal(9));
+    for n in 0..MAX_WORKERS {
+        wanted(&mut world, ModelId::Mock(n.to_string()), false);
+    }
+    assert_eq!(world.workers.len(), MAX_WORKERS);
+    while world.nth(0, |truth| *truth == Truth::Starting).is_some() {
+        world.step(3, 0);
+        world.step(8, 1);
+    }
+    world.feed(Event::Tick);
+    let first = world.nth(0, |truth| *truth == Truth::Idle).expect("they have worked");
+    world.lose(first, Cause::Signal(9));
+    world.feed(Event::Tick);
+    assert!(world.workers.values().any(|(of, truth, _)| *of == model(4) && *truth == Truth::Starting));
+}
+
 #[test]
 fn the_queue_has_a_bound() {
     let mut world = World::new(policy());
