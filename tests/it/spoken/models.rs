@@ -7,7 +7,7 @@ use crate::harness::{
     orchestrator::{FRAME, Orchestrator},
     pb::{block_on, connect, spoken},
     proc::command_line,
-    process::Sandbox,
+    process::{Sandbox, send_signal},
     server::Server,
 };
 use spoken::{
@@ -138,6 +138,21 @@ fn loading_and_unloading_change_nothing_the_second_time() {
             load(&caller, "espeak", true).await;
             while told().await != [true, true] {}
         }
+    });
+}
+
+#[test]
+fn what_was_loaded_comes_back_when_its_worker_dies() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &["--spares", "never"]);
+    block_on(async {
+        let caller = Orchestrator::connect(&server.address).await;
+        load(&caller, "mock", false).await;
+        let worker = server.worker(&[]);
+        send_signal(worker, "KILL");
+        let other = server.worker(&[worker]);
+        unload(&caller, "mock").await;
+        eventually("it goes", || !server.workers().contains(&other));
     });
 }
 
