@@ -141,6 +141,25 @@ fn pack_espeak_data(out: &Path) -> Result<(), Box<dyn Error>> {
         archive.append_path_with_name(&path, path.strip_prefix(&data)?)?;
     }
     archive.into_inner()?.finish()?;
+    name_espeak_voices(&data, out)
+}
+
+/// Lists what espeak-ng's voices are called, in lower case, one a line: other voices may not have these names. Each file
+/// says `language NAME`, some of them more than once.
+fn name_espeak_voices(data: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut names = std::collections::BTreeSet::new();
+    for path in sorted_files(&data.join("lang"))? {
+        for line in fs::read_to_string(&path)?.lines() {
+            if let Some(name) = line.strip_prefix("language").and_then(|rest| rest.split_whitespace().next()) {
+                names.insert(name.to_ascii_lowercase());
+            }
+        }
+    }
+    let lines: Vec<String> = names.into_iter().collect();
+    if !lines.iter().any(|name| name == "en-us") {
+        return Err("espeak-ng's voices do not say their names as they used to".into());
+    }
+    fs::write(out.join("espeak-voices.txt"), lines.join("\n"))?;
     Ok(())
 }
 

@@ -26,6 +26,7 @@ mod models;
 mod proto;
 mod sentence;
 mod server;
+mod shell;
 mod shutdown;
 mod signals;
 mod size;

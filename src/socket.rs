@@ -42,8 +42,8 @@ impl Socket {
     /// Listens on `HOST:PORT` or `unix:PATH`.
     ///
     /// # Errors
-    /// `Config` for what is no address, or one that others can reach while nothing protects it; `Io` where it is taken
-    /// or may not be used.
+    /// `Config` for what is no address, or one that others can reach while nothing protects it; `InUse` where another
+    /// process has it; `Io` where it may not be used.
     pub(crate) async fn bind(address: &str, insecure: bool) -> Result<Self> {
         match address.strip_prefix("unix:") {
             Some(path) => bind_unix(Path::new(path)),
@@ -105,7 +105,8 @@ pub(crate) async fn bind_tcp(address: &str, insecure: bool) -> Result<(TcpListen
             io::ErrorKind::PermissionDenied => "; choose a port from 1024 on",
             _ => "",
         };
-        Error::new(Kind::Io, format!("cannot listen on `{address}`{way_out}")).because(cause)
+        let kind = if cause.kind() == io::ErrorKind::AddrInUse { Kind::InUse } else { Kind::Io };
+        Error::new(kind, format!("cannot listen on `{address}`{way_out}")).because(cause)
     })?;
     let local =
         listener.local_addr().map_err(|cause| Error::new(Kind::Io, "a socket without address").because(cause))?;
@@ -128,7 +129,7 @@ fn bind_unix(path: &Path) -> Result<Socket> {
             Ok(_) => {
                 let message =
                     format!("cannot listen on `unix:{name}`: another process has it; stop that one, or choose another");
-                return Err(Error::new(Kind::Io, message));
+                return Err(Error::new(Kind::InUse, message));
             }
             Err(cause) if cause.kind() != io::ErrorKind::ConnectionRefused => return Err(cannot(cause)),
             Err(_) => {}

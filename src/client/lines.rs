@@ -28,7 +28,9 @@ impl Lines {
             let mut source = BufReader::new(source);
             let mut number = 0;
             while let Some(line) = next(&mut source, &mut number, &name).transpose() {
-                let is_last = line.is_err();
+                // Who types ends a line so, and the input with it: another look would wait for more.
+                let has_no_end = |line: &Line| line.1.as_ref().is_ok_and(|line| !line.ends_with(b"\n"));
+                let is_last = line.as_ref().map_or(true, has_no_end);
                 if sender.blocking_send(line).is_err() || is_last {
                     return;
                 }
@@ -106,6 +108,29 @@ fn skip_line(source: &mut impl BufRead) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A terminal: after each Ctrl-D one may type on.
+    struct Typed(Vec<&'static [u8]>);
+
+    impl Read for Typed {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            assert!(!self.0.is_empty(), "nobody types any more");
+            let typed = self.0.remove(0);
+            into[..typed.len()].copy_from_slice(typed);
+            Ok(typed.len())
+        }
+    }
+
+    #[tokio::test]
+    async fn who_ends_a_line_without_its_end_has_ended_the_input() {
+        let typed = Typed(vec![b"one\ntwo", b""]);
+        let mut lines = Lines::open((Box::new(typed), "x".to_owned())).expect("a thread");
+        for expected in [&b"one\n"[..], b"two"] {
+            let (_, line) = lines.any().await.expect("it can be read").expect("a line");
+            assert_eq!(line.expect("it is short"), expected);
+        }
+        assert!(lines.any().await.expect("it can be read").is_none());
+    }
 
     #[test]
     fn lines_are_counted_and_long_ones_are_skipped() {

@@ -15,8 +15,9 @@ use crate::{
     models::{
         catalogue::{self, Package},
         hub,
-        library::Library,
+        library::{Library, is_built_in, is_built_in_voice},
         shelf::{Installed, Shelf},
+        verify as verdict,
     },
 };
 use clap::ValueHint;
@@ -184,16 +185,34 @@ async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 
 
 /// A model that must be installed.
 fn installed<'a>(shelf: &'a Shelf, name: &str) -> Result<&'a Installed> {
-    shelf.find(name).ok_or_else(|| match catalogue::package(name, None) {
-        Ok(package) => not_installed(&package),
-        Err(error) => error,
+    shelf.find(name).ok_or_else(|| {
+        if let Some(model) = gone(shelf, name) {
+            return verdict::gone(model);
+        }
+        if let Some(error) = built_in(name) {
+            return error;
+        }
+        match catalogue::package(name, None) {
+            Ok(package) => not_installed(&package),
+            Err(error) => error,
+        }
     })
+}
+
+/// Why nothing can be done about a model that is always there.
+fn built_in(name: &str) -> Option<Error> {
+    let is_one = is_built_in(name) || is_built_in_voice(name);
+    is_one.then(|| Error::new(Kind::NotFound, format!("`{name}` is built in; there is no file of it")))
+}
+
+/// A model that was installed.
+fn gone<'a>(shelf: &'a Shelf, name: &str) -> Option<&'a Installed> {
+    shelf.models.iter().find(|model| model.name == name)
 }
 
 /// A model that is installed, or was: one of which files are missing has something left to be looked at.
 fn named<'a>(shelf: &'a Shelf, name: &str) -> Result<&'a Installed> {
-    let gone = || shelf.models.iter().find(|model| model.name == name);
-    shelf.find(name).or_else(gone).map_or_else(|| installed(shelf, name), Ok)
+    shelf.find(name).or_else(|| gone(shelf, name)).map_or_else(|| installed(shelf, name), Ok)
 }
 
 /// It is known, but not here.
@@ -211,7 +230,7 @@ fn packages(names: &[String], settings: &hub::Settings, origin: &hub::Hub) -> Re
     let mut index = index::Index::new(settings, origin);
     let mut packages: Vec<Package> = Vec::new();
     for name in names {
-        let package = index.package(name)?;
+        let package = index.package(name).map_err(|error| built_in(name).unwrap_or(error))?;
         if !packages.contains(&package) {
             packages.push(package);
         }

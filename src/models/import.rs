@@ -7,7 +7,7 @@ use super::{
     catalogue::{Role, voices::Key, whisper},
     digest::{self, Sums},
     files::{self, unreadable},
-    library::is_built_in,
+    library::{is_built_in, is_built_in_voice},
     manifest::{self, Manifest, Pinned},
     place,
     shelf::{self, Installed, State},
@@ -144,6 +144,9 @@ fn role_of(file: &Path) -> Result<Role> {
     match ending.to_str() {
         Some("bin") => Ok(Role::Recogniser),
         Some("onnx") => Ok(Role::Voice),
+        _ if file.is_dir() => {
+            Err(Error::invalid(format!("`{}` is a folder; name the file of a model in it", file.display())))
+        }
         _ => {
             let way = "a ggml Whisper model ends with .bin, a Piper voice with .onnx";
             Err(Error::invalid(format!("`{}`: its name does not say what it is; {way}", file.display())))
@@ -167,6 +170,8 @@ fn check_name(name: &str) -> Result<()> {
         "it may have no slash, no control character, and no space at its ends"
     } else if name.starts_with(['.', '-']) {
         "it may not begin with . or -"
+    } else if is_built_in_voice(&lower) {
+        "that is a voice of espeak, which is built in"
     } else if is_built_in(&lower) || lower.starts_with("hf:") || lower.starts_with("http") || lower.ends_with(".onnx") {
         "that means something else"
     } else {

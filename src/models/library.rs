@@ -11,6 +11,7 @@ use super::{
     },
     files, hub, place,
     shelf::{Installed, Shelf},
+    verify,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -61,6 +62,11 @@ impl Library {
     /// The installed model of a name, as [`Shelf::find`] has it.
     fn find(&self, name: &str) -> Option<Installed> {
         Shelf::find_in(&self.cache, &self.data, name)
+    }
+
+    /// What to say of a model that was installed and is not whole any more.
+    fn gone(&self, name: &str) -> Option<Error> {
+        Shelf::gone_in(&self.cache, &self.data, name).as_ref().map(verify::gone)
     }
 
     /// What is installed now, as far as it is pinned or of a repository of the catalogue.
@@ -160,7 +166,7 @@ impl Library {
             return Ok(installed.into());
         }
         if Key::parse(voice).is_none() && !is_source(voice) {
-            return Ok(ModelId::Espeak.into());
+            return self.gone(voice).map_or(Ok(ModelId::Espeak.into()), |error| Err(in_field(error)));
         }
         match self.named(voice).map_err(in_field)? {
             Named::Installed(_) | Named::Known(Role::Recogniser, _) => {
@@ -201,7 +207,8 @@ impl Library {
         if let Some(installed) = self.find(name) {
             return Ok(Named::Installed(installed));
         }
-        let package = catalogue::package(name, self.index().as_ref())?;
+        let package = catalogue::package(name, self.index().as_ref());
+        let package = package.map_err(|error| self.gone(name).unwrap_or(error))?;
         // By an alias that only the index knows.
         if let Some(installed) = self.find(&package.name) {
             return Ok(Named::Installed(installed));
@@ -253,6 +260,15 @@ enum Named {
 /// Whether a name is that of a recogniser which is always there, and is no file: `selftest`, `mock`, `mock:FAULTS`.
 pub(crate) fn is_built_in(name: &str) -> bool {
     name == "selftest" || mock_faults(name).is_some()
+}
+
+/// What espeak's voices are called, in lower case.
+const ESPEAK_VOICES: &str = include_str!(concat!(env!("OUT_DIR"), "/espeak-voices.txt"));
+
+/// Whether a name is that of a synthesiser which is always there, or of one of its voices: `espeak`, `en-us`, `de+f3`.
+pub(crate) fn is_built_in_voice(name: &str) -> bool {
+    let name = name.split_once('+').map_or(name, |(name, _)| name).to_ascii_lowercase();
+    name == "espeak" || ESPEAK_VOICES.lines().any(|voice| voice == name)
 }
 
 /// Whether a name is that of a file somewhere else: `hf:…`, or a URL.

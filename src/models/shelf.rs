@@ -141,6 +141,12 @@ impl Shelf {
         })
     }
 
+    /// The model that was installed under this very name, and is gone.
+    pub(crate) fn gone_in(cache: &Path, data: &Path, name: &str) -> Option<Installed> {
+        let manifest = manifest::read(data, name.trim()).ok().flatten()?;
+        Some(pinned(manifest, Some(&Cache::new(cache.to_owned())))).filter(|model| model.state == State::Gone)
+    }
+
     /// The best recogniser for a language (empty or "auto" = not known), as [`choice::recogniser`] has it.
     pub(crate) fn best_recogniser(&self, language: &str, translate: bool) -> Option<&Installed> {
         let there = self.there(Role::Recogniser);

@@ -11,7 +11,10 @@ use super::{
     shelf::{Installed, State},
     voice_config::Config,
 };
-use crate::error::{Error, Kind, Result};
+use crate::{
+    error::{Error, Kind, Result},
+    shell,
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -88,14 +91,23 @@ pub(crate) fn looks_whole(path: &Path, role: Role) -> Result<()> {
 
 /// What to do about a model that has something wrong of this kind.
 pub(crate) fn way_out(installed: &Installed, kind: Kind) -> String {
-    let name = &installed.name;
+    let name = shell::word(&installed.name);
     match (kind, installed.files.first().and_then(|file| file.source.strip_prefix("file:"))) {
         (Kind::Io | Kind::Deadline, _) => "see whether the disk is well".to_owned(),
-        (_, Some(file)) => format!("`speechctl models import {file}` copies it again"),
+        (_, Some(file)) => {
+            format!("`speechctl models import {} --name {name}` copies it again", shell::word(file))
+        }
         (Kind::NotInstalled, None) => format!("`speechctl models pull {name}` gets it again"),
         // A file that is as long as it should be is believed otherwise.
         (_, None) => format!("`speechctl models pull --force {name}` gets it again"),
     }
+}
+
+/// What to say of a model that was installed, and of which a file is missing or cut short.
+pub(crate) fn gone(installed: &Installed) -> Error {
+    let way_out = way_out(installed, Kind::NotInstalled);
+    let message = format!("the files of `{}` are gone, or not as long as they were; {way_out}", installed.name);
+    Error::new(Kind::NotInstalled, message)
 }
 
 /// What the files are, and what may be pinned of them.

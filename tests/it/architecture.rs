@@ -7,6 +7,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("shutdown", &[]),
     ("flags", &[]),
+    ("shell", &[]),
     ("size", &[]),
     ("signals", &["error"]),
     ("socket", &["error"]),
@@ -16,10 +17,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sentence", &["error", "speech"]),
     ("lexicon", &["error", "speech", "sentence"]),
     ("audio", &["error", "speech"]),
-    ("models", &["error", "size", "config", "speech"]),
+    ("models", &["error", "shell", "size", "config", "speech"]),
     ("proto", &["error", "speech"]),
     ("listening", &["error", "speech"]),
-    ("client", &["error", "size", "flags", "shutdown", "config", "speech", "audio", "models", "proto"]),
+    ("client", &["error", "shell", "size", "flags", "shutdown", "config", "speech", "audio", "models", "proto"]),
     (
         "server",
         &[

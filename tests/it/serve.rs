@@ -72,7 +72,7 @@ fn a_socket_that_a_dead_server_left_is_taken_over() {
     let address = format!("unix:{}", sandbox.path().join("speech.sock").display());
     let first = Server::start_at(&sandbox, &address, &[]);
     let shown = sandbox.run(&["serve", "--listen", &address]);
-    assert_eq!(shown.code(), "6", "a living one has it: {}", shown.stderr);
+    assert_eq!(shown.code(), "5", "a living one has it: {}", shown.stderr);
     first.running.signal("KILL");
     first.running.end();
     assert!(sandbox.files().contains(&"speech.sock".to_owned()), "it could not clean up");
@@ -120,7 +120,9 @@ fn draining_has_a_deadline() {
     assert!(began.elapsed() < Duration::from_secs(30), "600 s were left");
     let shown = call.end();
     assert_eq!(shown.code(), "5", "{}", shown.stderr);
-    assert!(shown.stderr.contains("the server went away"), "{}", shown.stderr);
+    // As it was at work, or still waited for its worker.
+    let why = ["the server went away", "the server is stopping"];
+    assert!(why.iter().any(|why| shown.stderr.contains(why)), "{}", shown.stderr);
 }
 
 #[test]

@@ -292,6 +292,9 @@ fn what_is_no_model_is_not_imported() {
         "whole.bin --name selftest",
         "whole.bin --name \"\"",
         "whole.bin --name hf:o/r/x.bin",
+        "whole.bin --name espeak",
+        "whole.bin --name en-US",
+        "whole.bin --name de+f3",
     ]
     .iter()
     .map(|line| {
@@ -307,6 +310,33 @@ fn what_is_no_model_is_not_imported() {
     home.does(&["models", "import", "whole.bin"]);
     home.sandbox.file("whole.bin", &noise(5));
     assert!(before.iter().all(|name| home.sandbox.files().contains(name)));
+}
+
+#[test]
+fn what_is_built_in_or_gone_is_told_as_what_it_is() {
+    let hub = Hub::start();
+    let home = Home::of(&hub);
+    let [onnx, config] = test_voice();
+    home.sandbox.file("my voice.onnx", &onnx);
+    home.sandbox.file("my voice.onnx.json", &config);
+    home.does(&["models", "import", "my voice.onnx"]);
+    let path = home.run(&["models", "path", "my voice"]).good_text();
+    fs::remove_file(path.trim_end()).expect("it was there");
+    let lines = [
+        "models path selftest",
+        "models remove espeak",
+        "models verify en-us",
+        "models pull mock",
+        "models path \"my voice\"",
+        "models verify \"my voice\"",
+        "tts hello --voice \"my voice\" -o out.wav",
+        "stt talk.wav --model \"my voice\"",
+    ];
+    home.sandbox.file("talk.wav", &fs::read(talk()).expect("the sample"));
+    insta::assert_snapshot!(lines.map(|line| home.row(line)).concat());
+    // As it is told.
+    home.does(&["models", "import", "my voice.onnx", "--name", "my voice"]);
+    home.does(&["tts", "hello", "--voice", "my voice", "-o", "out.wav"]);
 }
 
 #[test]

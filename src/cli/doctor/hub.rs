@@ -22,14 +22,14 @@ pub(super) async fn findings(is_online: bool) -> Vec<Finding> {
         Ok(settings) => settings,
         Err(error) => return vec![Finding::of_error(NAME, &error).or_way_out("set the variable anew, or unset it")],
     };
-    let mut found = vec![of_settings(&settings)];
+    let mut found = vec![of_settings(&settings, is_online)];
     if is_online && settings.offline.is_none() {
         found.push(patience::finding(NAME, PATIENCE, move || asked(&settings)).await);
     }
     found
 }
 
-fn of_settings(settings: &Settings) -> Finding {
+fn of_settings(settings: &Settings, is_online: bool) -> Finding {
     let token = match &settings.token {
         Some(token) => format!("a token from {}", token.from),
         None => "no token".to_owned(),
@@ -41,7 +41,8 @@ fn of_settings(settings: &Settings) -> Finding {
             let found = format!("{found}, offline by {variable}: no model can be pulled");
             Finding::note(NAME, found, format!("unset {variable}"))
         }
-        None => Finding::ok(NAME, found),
+        None if is_online => Finding::ok(NAME, found),
+        None => Finding::ok(NAME, format!("{found}; not asked whether it answers, `--online` does")),
     }
 }
 

@@ -245,7 +245,7 @@ impl Drop for Show {
 /// "█████░░░░ 12 MiB of 57 MiB, 3.2 MiB/s, 14 s left".
 fn bar() -> ProgressBar {
     let width = rustix::termios::tcgetwinsize(io::stderr()).map_or(80, |size| size.ws_col);
-    let numbers = "{has} of {all}, {rate}/s{left}  {msg}";
+    let numbers = "{has} of {all}, {rate}/s{left}  {wide_msg}";
     let template = if width < ROOM_FOR_BAR { numbers.to_owned() } else { format!("{{bar:30}} {numbers}") };
     let has = |state: &ProgressState, text: &mut dyn fmt::Write| {
         // A terminal that does not take it misses a word.
@@ -264,7 +264,7 @@ fn bar() -> ProgressBar {
     };
     let shape =
         style(&template).with_key("has", has).with_key("all", all).with_key("rate", rate).with_key("left", left);
-    let bar = ProgressBar::new(0).with_style(shape);
+    let bar = ProgressBar::no_length().with_style(shape);
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar

@@ -33,7 +33,8 @@ A line is said as soon as those before it are said. One that begins with a colon
 Commands act as soon as they are read: in a script, put `:wait` before a `:stop` that is for later.
 Up to 1,000 lines wait; no more are read, commands among them; while it pauses they are read, and
 lines are refused. At the end of the input a pause is over, and what waits is said. A session that
-has expired on the server is begun anew.
+has expired on the server is begun anew; where the server goes away in the middle of a line, the
+session ends (exit code 5), and what was heard is in the file of `-o`.
 
 A line that is wrong, or a voice that cannot be had, is told on stderr with its number, and the
 lines that follow are said; the exit code is that of the first that failed (3 for a command that

@@ -28,6 +28,7 @@ use crate::{
     },
     error::{Error, Kind, Result},
     proto::v1::{self, RecognitionConfig},
+    shell,
     shutdown::{Listener, Stop},
     speech::Samples,
 };
@@ -344,14 +345,17 @@ impl Talk {
         }
         let (from, to) = (self.seconds(start), self.seconds(self.journal.heard()));
         if is_file {
-            let message = format!("{error}; go on with `speechctl stt {} --offset {from:.3}`", file.display());
+            let file = file.display().to_string();
+            let way_out = format!("go on with `speechctl stt {} --offset {from:.3}`", shell::word(&file));
+            let message = format!("{error}; {way_out} and your other flags");
             return Error::new(error.kind(), message).with_details(error.details().clone());
         }
         let start = Samples(start) + self.offset;
         let message = match rescue::save(self.journal.session(), start, &samples) {
             Ok(path) => {
-                let path = path.display();
-                format!("{error}; {from:.1} s to {to:.1} s are in `{path}`: go on with `speechctl stt {path}`")
+                let path = path.display().to_string();
+                let way_out = format!("go on with `speechctl stt {}` and your other flags", shell::word(&path));
+                format!("{error}; {from:.1} s to {to:.1} s are in `{path}`: {way_out}")
             }
             Err(cause) => format!("{error}; {from:.1} s to {to:.1} s could not be saved: {cause}"),
         };
