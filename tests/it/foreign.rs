@@ -54,7 +54,7 @@ fn a_worker_whose_address_is_taken_says_so() {
         (&["--engine", "espeak"], &["--listen", &chosen], &chosen),
     ] {
         let shown = sandbox.run(&[&["worker"], engine, listen].concat());
-        assert_eq!(shown.code(), "6", "{}", shown.stderr);
+        assert_eq!(shown.code(), "5", "{}", shown.stderr);
         assert!(shown.stderr.contains(address), "{}", shown.stderr);
     }
     drop(usual);
