@@ -181,11 +181,15 @@ fn names_that_mean_something_else_are_refused() {
         "http://h",
         "https",
         "a.onnx",
+        "espeak",
+        "en-us",
+        "EN-GB",
+        "de+f3",
         &long,
     ] {
         assert_eq!(bed.refused(&file, Some(name)).0, Kind::InvalidInput, "{name:?}");
     }
-    for name in ["en-us", "mockingbird", "Größe 2", "large-v3"] {
+    for name in ["amy", "english", "mockingbird", "Größe 2", "large-v3"] {
         assert_eq!(bed.import(&file, Some(name)).expect("a good name").name, name);
     }
     assert_eq!(bed.import(&file, None).expect("imported").name, "base.en", "as everybody calls it");
