@@ -125,6 +125,7 @@ fn behind_links(path: &Path) -> Result<PathBuf> {
 pub(crate) fn cannot_write(path: &Path, cause: io::Error) -> Error {
     // The operating system's words without their number, and without the name of a file that nobody asked for.
     let why = match cause.kind() {
+        io::ErrorKind::NotFound if path.parent().is_some_and(Path::is_dir) => "no file can be made there".to_owned(),
         io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::StorageFull => "the disk is full".to_owned(),

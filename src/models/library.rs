@@ -64,9 +64,19 @@ impl Library {
         Shelf::find_in(&self.cache, &self.data, name)
     }
 
-    /// What to say of a model that was installed and is not whole any more.
-    fn gone(&self, name: &str) -> Option<Error> {
-        Shelf::gone_in(&self.cache, &self.data, name).as_ref().map(verify::gone)
+    /// What to say of a model that was installed and is not whole any more. Where its file came from is nobody's business
+    /// who may not name files.
+    fn gone(&self, name: &str, paths: Paths) -> Option<Error> {
+        let installed = Shelf::gone_in(&self.cache, &self.data, name)?;
+        Some(match paths {
+            Paths::Allowed => verify::gone(&installed),
+            Paths::Refused => {
+                let name = &installed.name;
+                let message =
+                    format!("the files of `{name}` are gone from the server; `speechctl models verify` there");
+                Error::new(Kind::NotInstalled, format!("{message} tells what to do"))
+            }
+        })
     }
 
     /// What is installed now, as far as it is pinned or of a repository of the catalogue.
@@ -134,7 +144,7 @@ impl Library {
             let path = checked_path("model", name, paths).map_err(in_field)?;
             return Ok(ModelId::Whisper(path).into());
         }
-        match self.named(name).map_err(in_field)? {
+        match self.named(name, paths).map_err(in_field)? {
             Named::Installed(installed) if installed.role == Role::Recogniser => Ok(installed.into()),
             Named::Installed(_) => Err(in_field(Error::invalid(format!("`{name}` is a voice, which does not listen")))),
             Named::Known(Role::Recogniser, error) => Err(in_field(error)),
@@ -166,9 +176,9 @@ impl Library {
             return Ok(installed.into());
         }
         if Key::parse(voice).is_none() && !is_source(voice) {
-            return self.gone(voice).map_or(Ok(ModelId::Espeak.into()), |error| Err(in_field(error)));
+            return self.gone(voice, paths).map_or(Ok(ModelId::Espeak.into()), |error| Err(in_field(error)));
         }
-        match self.named(voice).map_err(in_field)? {
+        match self.named(voice, paths).map_err(in_field)? {
             Named::Installed(_) | Named::Known(Role::Recogniser, _) => {
                 Err(in_field(Error::invalid(format!("`{voice}` is a model for recognition, which does not speak"))))
             }
@@ -203,12 +213,12 @@ impl Library {
     ///
     /// # Errors
     /// As [`catalogue::package`].
-    fn named(&self, name: &str) -> Result<Named> {
+    fn named(&self, name: &str, paths: Paths) -> Result<Named> {
         if let Some(installed) = self.find(name) {
             return Ok(Named::Installed(installed));
         }
         let package = catalogue::package(name, self.index().as_ref());
-        let package = package.map_err(|error| self.gone(name).unwrap_or(error))?;
+        let package = package.map_err(|error| self.gone(name, paths).unwrap_or(error))?;
         // By an alias that only the index knows.
         if let Some(installed) = self.find(&package.name) {
             return Ok(Named::Installed(installed));

@@ -5,12 +5,17 @@ use crate::harness::{
     eventually, eventually_some,
     pb::block_on,
     proc::{command_line, connections, descriptors, group, status},
-    process::{Sandbox, is_alive},
+    process::{Running, Sandbox, is_alive},
     program,
     server::Server,
     wav,
 };
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, SystemTime},
+};
 
 /// Has a model do something; gives its worker.
 fn worker_of(server: &Server, model: &str) -> u32 {
@@ -95,4 +100,35 @@ fn the_program_may_be_deleted_while_it_serves() {
     let server = Server::of(&sandbox, command, "listening on");
     fs::remove_file(&copy).expect("it is gone");
     worker_of(&server, "mock");
+}
+
+#[test]
+fn what_a_private_server_left_that_was_killed_is_removed_by_the_next() {
+    let sandbox = Sandbox::new();
+    let folders = || {
+        let names = fs::read_dir(sandbox.path()).expect("it is there").flatten().map(|entry| entry.path());
+        names.filter(|path| path.is_dir() && path.to_string_lossy().contains("/speechctl-")).collect::<Vec<_>>()
+    };
+    sandbox.file("long.wav", &wav::mono16(&wav::numbered(60)));
+    sandbox.file("short.wav", &wav::mono16(&wav::numbered(1)));
+    let mut command = sandbox.command(&["stt", "long.wav", "--model", "mock:slow"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let running = Running::start(command);
+    let left = eventually_some("its folder", || folders().pop().filter(|folder| folder.join("socket").exists()));
+    let age = |seconds: u64| {
+        let folder = fs::File::open(&left).expect("it is there");
+        folder.set_modified(SystemTime::now() - Duration::from_secs(seconds)).expect("it is ours");
+    };
+    let next = || sandbox.run(&["stt", "short.wav", "--model", "mock"]).good();
+    age(3_600);
+    next();
+    assert!(left.exists(), "its server lives");
+    running.signal("KILL");
+    running.end();
+    age(0);
+    next();
+    assert!(left.exists(), "it could be one that only begins");
+    age(3_600);
+    next();
+    assert!(folders().is_empty(), "{:?}", folders());
 }

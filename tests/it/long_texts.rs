@@ -224,5 +224,7 @@ fn a_terminal_shows_how_far_it_is() {
 
 /// Waits until a file is on its way.
 fn wait_for_a_file(sandbox: &Sandbox) {
-    eventually("a file is begun", || sandbox.files().iter().any(|name| name.starts_with(".speechctl-")));
+    eventually("a file is begun", || {
+        sandbox.files().iter().any(|name| name.starts_with('.') && name.contains(".speechctl-"))
+    });
 }

@@ -9,6 +9,7 @@ use crate::{
 };
 use rustix::fs::{OFlags, SeekFrom};
 use std::{
+    ffi::OsString,
     fs,
     io::{Seek, Write},
     path::{Path, PathBuf},
@@ -129,8 +130,15 @@ impl Beside {
         };
         // As any new file: the umask takes away from this.
         let usual = fs::Permissions::from_mode(0o666);
+        // Whoever finds it after a kill sees what it was to be. Names end at 255 bytes.
+        let mut prefix = OsString::new();
+        if let Some(name) = place.file_name().filter(|name| name.len() <= 200) {
+            prefix.push(".");
+            prefix.push(name);
+        }
+        prefix.push(".speechctl-");
         let new = tempfile::Builder::new()
-            .prefix(".speechctl-")
+            .prefix(&prefix)
             .permissions(permissions.clone().unwrap_or(usual))
             .tempfile_in(folder)
             .map_err(|cause| cannot_write(place, cause))?;
