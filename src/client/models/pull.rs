@@ -17,7 +17,7 @@ use crate::{
     },
     size,
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::{
     collections::BTreeMap,
     fmt, io,
@@ -203,6 +203,7 @@ impl Show {
         if let Manner::Bar(bar) = &self.manner
             && bar.message() != what
         {
+            bar.set_style(shape(what.is_empty()));
             bar.set_message(what.to_owned());
         }
     }
@@ -242,11 +243,15 @@ impl Drop for Show {
     }
 }
 
-/// "█████░░░░ 12 MiB of 57 MiB, 3.2 MiB/s, 14 s left".
-fn bar() -> ProgressBar {
+/// "█████░░░░ 12 MiB of 57 MiB, 3.2 MiB/s, 14 s left"; where something else is to be said, that has the room: "12 MiB of
+/// 57 MiB  waiting 4 s for the server".
+fn shape(is_under_way: bool) -> ProgressStyle {
     let width = rustix::termios::tcgetwinsize(io::stderr()).map_or(80, |size| size.ws_col);
-    let numbers = "{has} of {all}, {rate}/s{left}  {wide_msg}";
-    let template = if width < ROOM_FOR_BAR { numbers.to_owned() } else { format!("{{bar:30}} {numbers}") };
+    let template = match (is_under_way, width < ROOM_FOR_BAR) {
+        (true, false) => "{bar:30} {has} of {all}, {rate}/s{left}",
+        (true, true) => "{has} of {all}, {rate}/s{left}",
+        (false, _) => "{has} of {all}  {wide_msg}",
+    };
     let has = |state: &ProgressState, text: &mut dyn fmt::Write| {
         // A terminal that does not take it misses a word.
         text.write_str(&size::in_words(state.pos())).unwrap_or_default();
@@ -262,9 +267,11 @@ fn bar() -> ProgressBar {
         let left = if is_known { format!(", {} left", time_in_words(state.eta())) } else { String::new() };
         text.write_str(&left).unwrap_or_default();
     };
-    let shape =
-        style(&template).with_key("has", has).with_key("all", all).with_key("rate", rate).with_key("left", left);
-    let bar = ProgressBar::no_length().with_style(shape);
+    style(template).with_key("has", has).with_key("all", all).with_key("rate", rate).with_key("left", left)
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::no_length().with_style(shape(true));
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
