@@ -122,7 +122,7 @@ fn one_server_and_one_worker_speak_all_lines() {
 fn a_text_that_one_call_cannot_take_is_spoken_all_the_same() {
     let sandbox = Sandbox::new();
     let mut talk = Talk::start(&sandbox, &["--voice", "mock", "--speed", "4"]);
-    talk.say(&json!({"text": "Well, so it is. ".repeat(20_000), "output": "/dev/null"}));
+    talk.say(&json!({"text": "Well, so it is, and so it was, and so it will be for as long as anybody asks. ".repeat(4_200), "output": "/dev/null"}));
     assert!(talk.hear()["duration"].as_f64().expect("it was spoken") > 1_000.0);
     drop(talk.stdin);
     talk.running.end().good();

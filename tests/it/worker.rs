@@ -290,7 +290,9 @@ fn a_model_that_cannot_be_loaded_ends_it() {
 #[test]
 fn too_little_memory_is_a_legible_death() {
     let sandbox = Sandbox::new();
-    let shown = Worker::start(&sandbox, "whisper", &["--model", "selftest", "--memory", "16M"]).running.end();
+    // It may die before it says that it listens.
+    let args = ["worker", "--engine", "whisper", "--listen", "127.0.0.1:0", "--model", "selftest", "--memory", "16M"];
+    let shown = sandbox.run(&args);
     assert_eq!(shown.code(), "by signal 6");
     assert!(shown.stderr.contains("memory allocation of 33554432 bytes failed"), "{}", shown.stderr);
     let worker = Worker::start(&sandbox, "mock:leak", &["--memory", "300M"]);

@@ -19,6 +19,11 @@ impl Holds {
         Held { model, holds: self.clone() }
     }
 
+    /// Whether anybody holds a model.
+    pub(super) fn is_held(&self, model: &ModelId) -> bool {
+        self.0.borrow().contains_key(model)
+    }
+
     /// The counts, and each time that they change.
     pub(super) fn watch(&self) -> watch::Receiver<BTreeMap<ModelId, usize>> {
         self.0.subscribe()

@@ -8,8 +8,14 @@ use crate::{
 use std::time::Duration;
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
+
+/// How long a worker may take to come back from whoever has ended: its call has to be cut short first.
+const COMING_BACK: Duration = Duration::from_millis(500);
+
+/// How often to look whether it has.
+const LOOK: Duration = Duration::from_millis(10);
 
 impl Supervisor {
     /// Loads a model, if it is not loaded; says how long that took: nothing where it was.
@@ -63,7 +69,17 @@ impl Supervisor {
     /// # Errors
     /// `InUse` where somebody holds it, or has it in work; `Unavailable` where the server is stopping.
     pub(crate) async fn unload_unused(&self, model: ModelId) -> Result<bool> {
-        self.ask(|reply| Message::UnloadUnused { model, reply }).await?
+        let late = Instant::now() + COMING_BACK;
+        loop {
+            let of_model = model.clone();
+            match self.ask(|reply| Message::UnloadUnused { model: of_model, reply }).await? {
+                // Whoever let go of it just now may have a worker that is on its way back.
+                Err(error) if error.kind() == Kind::InUse && !self.holds.is_held(&model) && Instant::now() < late => {
+                    sleep(LOOK).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Holds a model, loaded or not: until the guard is dropped neither time nor the wish for another model unloads it.
